@@ -1,0 +1,64 @@
+package deploy
+
+import "net/netip"
+
+// Instance is one container of a release in a color. The labels on the
+// container are the truth; an Instance is what was read from them.
+type Instance struct {
+	ID      string // the Engine's container ID
+	App     AppName
+	Color   Color
+	Release int
+	Index   int            // 1 to Settings.Instances
+	Addr    netip.AddrPort // where the app listens; valid while Running
+	Running bool
+	// Exit is how the container ended; meaningful while it is not Running.
+	Exit Exit
+}
+
+// Exit is how a container ended.
+type Exit struct {
+	Code int
+	OOM  bool // the kernel killed it for its memory limit
+}
+
+// Spec says what Runtime.Start shall have running.
+type Spec struct {
+	Release Release
+	Color   Color
+}
+
+// Route is where an app's requests go. It is a value: handing the router
+// another one is the switch. Production and preview are swapped in one step.
+type Route struct {
+	App   AppName
+	Hosts []string // lower case, without port; production serves all of them
+	// Live is what production serves; Live.Release is 0 when nothing was ever
+	// promoted, and Live.Instances may be empty when all of them are down.
+	Live Backend
+	// Preview is what the preview front-end serves: a staged release, one that
+	// is being probed, or the previous one. Release 0: nothing to show.
+	Preview Backend
+}
+
+// Backend is the set of instances of one release that a front-end points at.
+type Backend struct {
+	Color     Color
+	Release   int
+	Instances []Instance
+}
+
+// Figures are what the router counted for one release of an app since the
+// router first saw it. Requests and Failed only grow.
+type Figures struct {
+	Requests uint64
+	// Failed counts the requests to which the router had to answer itself
+	// because no answer of the app was to be had (502, 503, 504), and answers
+	// that broke off.
+	Failed   uint64
+	InFlight int // requests that are being answered now
+	Sockets  int // upgraded connections (WebSockets) that are open now
+	// P99 is the 99th percentile of time to the end of the answer over the
+	// requests of about the last minute; 0 when there were none.
+	P99 float64 // milliseconds
+}

@@ -1,0 +1,98 @@
+package deploy
+
+import (
+	"fmt"
+	"time"
+)
+
+// Release is *what* to run: an image with the settings and the environment it
+// is run with. It is immutable once created and numbered per app from 1, so
+// "v14" names one thing for ever. A changed environment makes a new release of
+// the same image.
+type Release struct {
+	App       AppName
+	Number    int
+	Commit    Commit
+	Image     string // content address of the image ("sha256:…")
+	Settings  Settings
+	Env       map[string]string
+	CreatedAt time.Time
+	CreatedBy string // user name; "" for a security patch
+	Cause     Cause
+	// Gone is set when retention has removed the image: the record stays for the
+	// history, but the release can't be rolled back to.
+	Gone bool
+}
+
+// Name is how people write the release: "v14".
+func (r Release) Name() string { return ReleaseName(r.Number) }
+
+// ReleaseName writes a release number the way people do: "v14".
+func ReleaseName(n int) string { return fmt.Sprintf("v%d", n) }
+
+// Commit names a commit and what a person wants to read about it.
+type Commit struct {
+	ID      string // 40 hex digits
+	Author  string // "Name <mail>", cleaned of control characters
+	Subject string // first line of the message, cleaned
+	At      time.Time
+}
+
+// Short is the abbreviated commit ID, 7 digits.
+func (c Commit) Short() string {
+	if len(c.ID) < 7 {
+		return c.ID
+	}
+	return c.ID[:7]
+}
+
+// Settings are what an app says about itself (teal.toml) on top of the
+// server's defaults, as they were when the release was made.
+type Settings struct {
+	Instances      int           `json:"instances"`       // containers of each color, 1 to MaxInstances
+	Release        []string      `json:"release"`         // argv of the release command; empty: none
+	ReleaseTimeout time.Duration `json:"release_timeout"` // its hard limit
+
+	ProbePath     string        `json:"probe_path"`     // begins with "/"
+	ProbeInterval time.Duration `json:"probe_interval"` // between two tries
+	ProbeTimeout  time.Duration `json:"probe_timeout"`  // of one try
+	StartTimeout  time.Duration `json:"start_timeout"`  // from container start to the first good answer
+
+	Grace time.Duration `json:"grace"` // how long a replaced color keeps running
+	Drain time.Duration `json:"drain"` // how long requests in flight may take after a switch
+	Stop  time.Duration `json:"stop"`  // SIGTERM to SIGKILL
+
+	Memory int64   `json:"memory"` // bytes per instance
+	CPUs   float64 `json:"cpus"`   // cores per instance
+	PIDs   int64   `json:"pids"`   // processes and threads per instance
+
+	BuildTimeout time.Duration `json:"build_timeout"`
+	Keep         int           `json:"keep"` // releases whose image is kept, the live and previous ones not counted
+}
+
+// Limits on settings.
+const (
+	MaxInstances = 10
+	// Port is the one an app listens on; it is in the environment as PORT too.
+	Port = 8080
+)
+
+// DefaultSettings are those of an app that says nothing.
+func DefaultSettings() Settings {
+	return Settings{
+		Instances:      1,
+		ReleaseTimeout: 10 * time.Minute,
+		ProbePath:      "/",
+		ProbeInterval:  500 * time.Millisecond,
+		ProbeTimeout:   2 * time.Second,
+		StartTimeout:   60 * time.Second,
+		Grace:          5 * time.Minute,
+		Drain:          30 * time.Second,
+		Stop:           10 * time.Second,
+		Memory:         512 << 20,
+		CPUs:           2,
+		PIDs:           512,
+		BuildTimeout:   20 * time.Minute,
+		Keep:           5,
+	}
+}
