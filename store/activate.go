@@ -1,0 +1,97 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"teal/deploy"
+)
+
+// promotable are the states that a deployment can be committed from.
+var promotable = []deploy.State{deploy.Queued, deploy.Probing, deploy.Staged}
+
+// Activate is the commit: production goes from color `from` to d.Color, in one
+// durable transaction. The caller has set d.State to Promoting and
+// d.PromotedAt. ErrConflict when the active color is not from or d.Version is
+// stale, ErrNotFound when app or deployment are gone; then nothing has changed.
+// Of the d that it returns, Replaces is the release that was live.
+func (db *DB) Activate(ctx context.Context, from deploy.Color, d deploy.Deployment, text string) (deploy.Deployment, error) {
+	if err := checkCommit(from, d); err != nil {
+		return deploy.Deployment{}, err
+	}
+	err := db.write(ctx, durable, func(t tx) error {
+		was, err := t.current(d)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(promotable, was) {
+			return fmt.Errorf("deployment %d of %s: %w: it is %s and cannot be promoted", d.ID, d.App, deploy.ErrConflict, was)
+		}
+		if d.Replaces, err = db.swap(t, from, d); err != nil {
+			return err
+		}
+		if err := t.retire(d); err != nil {
+			return err
+		}
+		if d, err = t.save(d); err != nil {
+			return err
+		}
+		return t.tell(db.eventOf(d, d.State, text))
+	})
+	// If we die here: the row is on the disk, and recovery points the router at it.
+	if err != nil {
+		return deploy.Deployment{}, err
+	}
+	return d, nil
+}
+
+func checkCommit(from deploy.Color, d deploy.Deployment) error {
+	var wrong error
+	switch {
+	case d.State != deploy.Promoting || d.PromotedAt.IsZero():
+		wrong = fmt.Errorf("its state is %s, promoted at %v", d.State, d.PromotedAt)
+	case d.Color != deploy.Blue && d.Color != deploy.Green || d.Color == from:
+		wrong = fmt.Errorf("it goes from color %q to %q", from, d.Color)
+	case d.Release <= 0:
+		wrong = errors.New("it has no release")
+	default:
+		return nil
+	}
+	return fmt.Errorf("deployment %d of %s cannot be promoted: %w", d.ID, d.App, wrong)
+}
+
+// swap moves the app to the deployment's color and release, and gives the
+// release that was live.
+func (db *DB) swap(t tx, from deploy.Color, d deploy.Deployment) (replaced int, err error) {
+	app, err := db.app(t.ctx, t, d.App)
+	if err != nil {
+		return 0, err
+	}
+	if app.Active != from {
+		return 0, fmt.Errorf("app %s: %w: its active color is %q, not %q", d.App, deploy.ErrConflict, app.Active, from)
+	}
+	pinned := app.PatchPinned
+	switch d.Cause {
+	case deploy.CauseRollback:
+		pinned = true
+	case deploy.CausePush:
+		pinned = false
+	}
+	_, err = t.exec(`
+		UPDATE apps SET active = ?, live = ?, previous = ?, replaced_at = ?, staged = 0, patch_pinned = ?
+		WHERE name = ?`, d.Color, d.Release, app.Live, micros(d.PromotedAt), pinned, d.App)
+	return app.Live, err
+}
+
+// retire moves the deployments that came before: what was live is Warm now,
+// what was kept before that has lost its color to d.
+func (t tx) retire(d deploy.Deployment) error {
+	const move = `UPDATE deployments SET state = ?, version = version + 1 WHERE app = ? AND id <> ? AND state IN `
+	if _, err := t.exec(move+`('warm', 'asleep')`, deploy.Replaced, d.App, d.ID); err != nil {
+		return err
+	}
+	_, err := t.exec(move+`('promoting', 'draining', 'live')`, deploy.Warm, d.App, d.ID)
+	return err
+}

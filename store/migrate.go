@@ -1,0 +1,57 @@
+package store
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/pressly/goose/v3"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// migrate brings the schema to the newest step.
+func (db *DB) migrate(ctx context.Context) error {
+	steps, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	provider, err := goose.NewProvider(goose.DialectSQLite3, db.writer, steps)
+	if err != nil {
+		return fmt.Errorf("cannot read the migrations: %w", err)
+	}
+	have, want, err := provider.GetVersions(ctx)
+	switch {
+	case err != nil:
+		return fmt.Errorf("cannot read the database in %s: %w", db.dir, db.explain(err))
+	case have > want:
+		return fmt.Errorf("%w: %s has schema %d and this teal knows up to %d: install the newer teal again, or put back the backup from before the upgrade", ErrNewer, db.dir, have, want)
+	case have == want:
+		return nil
+	}
+	return db.alone(func() error {
+		if _, err := provider.Up(ctx); err != nil {
+			return fmt.Errorf("cannot bring the database in %s from schema %d to %d: %w", db.dir, have, want, db.explain(err))
+		}
+		if have > 0 {
+			db.log.Info("database migrated", "from", have, "to", want)
+		}
+		return nil
+	})
+}
+
+// alone runs do while no daemon but this one works on the database: an older
+// daemon would not understand a changed schema.
+func (db *DB) alone(do func() error) error {
+	if db.lock != nil {
+		return do()
+	}
+	file, err := lock(db.dir)
+	if err != nil {
+		return fmt.Errorf("the schema must change first, which needs the daemon stopped: %w", err)
+	}
+	return errors.Join(do(), file.Close())
+}
