@@ -112,7 +112,7 @@ type Deployment struct {
 	CreatedAt  time.Time
 	StartedAt  time.Time // left the queue
 	PromotedAt time.Time // the commit; zero when never
-	FinishedAt time.Time // Staged, Live or ended for the first time; zero while it runs
+	FinishedAt time.Time // staged, promoted or ended, whichever came last; zero while it runs
 
 	Failure *Failure
 	Receipt *Receipt
@@ -132,7 +132,7 @@ func (d *Deployment) to(s State, now time.Time) error {
 	if s == Promoting {
 		d.PromotedAt = now
 	}
-	if (s == Staged || s == Live || s.Ended()) && (d.FinishedAt.IsZero() || d.Release != 0 && s == Live) {
+	if s == Staged || s == Promoting || s.Ended() {
 		d.FinishedAt = now
 	}
 	d.State = s

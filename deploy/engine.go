@@ -2,9 +2,10 @@ package deploy
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"time"
 )
 
@@ -19,12 +20,21 @@ type Config struct {
 
 	// Domain is the server's: an app is served at <app>.<Domain>.
 	Domain string
-	// Defaults are the settings of an app that says nothing; zero: DefaultSettings.
+	// Defaults are the settings of an app that says nothing; nil: DefaultSettings.
 	Defaults *Settings
 	// MaxBuilds is how many builds may run at once over all apps; 0: 1.
 	MaxBuilds int
 	// Probe asks one instance once and returns nil when it is well; nil: HTTPProbe.
-	Probe func(ctx context.Context, addr netip.AddrPort, s Settings) error
+	Probe func(ctx context.Context, addr netip.AddrPort, host string, s Settings) error
+	// Listening tells where the processes of an instance listen ("127.0.0.1:3000"),
+	// for the words of a failed probe. May be nil.
+	Listening func(ctx context.Context, in Instance) ([]string, error)
+	// Observe is how long a switch is watched for its receipt when there is
+	// traffic, even if nothing drains; 0: 2 s.
+	Observe time.Duration
+	// Retry is the pause before a step right of the bar is tried again; 0: 1 s,
+	// doubling to 30 s.
+	Retry time.Duration
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 	Log *slog.Logger // nil: slog.Default
@@ -33,101 +43,302 @@ type Config struct {
 	Told func(Event)
 }
 
-// Engine is the core.
-type Engine struct{}
+// Engine is the core: it takes deployments in, runs them one at a time per app,
+// and keeps running what the store says is live.
+type Engine struct {
+	Config
+	feed   *feed
+	ready  chan struct{}
+	builds chan struct{} // a token per build that may run
+	wake   chan struct{} // closed and made anew is not needed: one token wakes the keepers' loop
 
-var errStub = errors.New("not there yet")
+	mu      sync.Mutex
+	running context.Context // Run's; nil before Run and after it ended
+	tasks   sync.WaitGroup  // every goroutine that Run must wait for
+	apps    map[AppName]*worker
+	known   map[AppName][]Instance // what the Engine had when last asked
+	jobs    map[DeploymentID]*job  // those that have not settled
+}
 
 // New makes an engine. It starts nothing: Run does.
-func New(c Config) *Engine { return &Engine{} }
+func New(c Config) *Engine {
+	if c.Defaults == nil {
+		s := DefaultSettings()
+		c.Defaults = &s
+	}
+	if c.MaxBuilds == 0 {
+		c.MaxBuilds = 1
+	}
+	if c.Probe == nil {
+		c.Probe = HTTPProbe
+	}
+	if c.Observe == 0 {
+		c.Observe = 2 * time.Second
+	}
+	if c.Retry == 0 {
+		c.Retry = time.Second
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	return &Engine{
+		Config: c,
+		feed:   newFeed(),
+		ready:  make(chan struct{}),
+		builds: make(chan struct{}, c.MaxBuilds),
+		wake:   make(chan struct{}, 1),
+		apps:   map[AppName]*worker{},
+		known:  map[AppName][]Instance{},
+		jobs:   map[DeploymentID]*job{},
+	}
+}
 
 // Run recovers what an earlier run left, then works until ctx ends, and
-// returns when everything it started has ended.
-func (e *Engine) Run(ctx context.Context) error { return errStub }
+// returns when everything it started has ended. It may be called once.
+func (e *Engine) Run(ctx context.Context) error {
+	e.mu.Lock()
+	e.running = ctx
+	e.mu.Unlock()
+	defer e.stop()
+
+	if err := e.recover(ctx); err != nil {
+		return fmt.Errorf("cannot recover: %w", err)
+	}
+	close(e.ready)
+	changes := e.Bench.Changes(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case _, ok := <-changes:
+			if !ok {
+				changes = nil
+			}
+		case <-e.wake:
+		}
+		e.tendAll()
+	}
+}
+
+// stop ends what Run started. New work is refused from here on.
+func (e *Engine) stop() {
+	e.mu.Lock()
+	e.running = nil
+	e.mu.Unlock()
+	e.tasks.Wait()
+	e.feed.close()
+}
+
+// spawn runs f in a goroutine that Run waits for. It refuses when Run is not
+// running, so that nothing is started that nobody waits for.
+func (e *Engine) spawn(f func(ctx context.Context)) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.running == nil || e.running.Err() != nil {
+		return ErrStopping
+	}
+	ctx := e.running
+	e.tasks.Add(1)
+	go func() {
+		defer e.tasks.Done()
+		f(ctx)
+	}()
+	return nil
+}
 
 // Ready is closed when recovery is over and every app is routed. Requests to the
 // engine before that wait for it.
-func (e *Engine) Ready() <-chan struct{} { return nil }
+func (e *Engine) Ready() <-chan struct{} { return e.ready }
+
+func (e *Engine) waitReady(ctx context.Context) error {
+	select {
+	case <-e.ready:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// worker gives the app's worker; it is made when first asked for.
+func (e *Engine) worker(app AppName) *worker {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	w := e.apps[app]
+	if w == nil {
+		w = newWorker(e, app)
+		e.apps[app] = w
+	}
+	return w
+}
 
 // Receive accepts a push whose objects are stored. It returns the queued
 // deployment, or ErrStopping, or ErrNotFound when the app is unknown.
 func (e *Engine) Receive(ctx context.Context, p Push) (Deployment, error) {
-	return Deployment{}, errStub
+	return e.submit(ctx, Deployment{App: p.App, Cause: CausePush, Push: p, By: p.By})
 }
 
 // Rollback brings a release back: 0 means the previous one ("restart
 // previous"). It cancels what is under way left of the bar. ErrNothing when
 // there is no such release to go back to, with the reason in the text.
 func (e *Engine) Rollback(ctx context.Context, app AppName, release int, by string) (Deployment, error) {
-	return Deployment{}, errStub
+	a, err := e.appReady(ctx, app)
+	if err != nil {
+		return Deployment{}, err
+	}
+	if release == 0 {
+		release = a.Previous
+	}
+	switch {
+	case release == 0:
+		return Deployment{}, fmt.Errorf("%w: %s has no previous release to go back to", ErrNothing, app)
+	case release == a.Live:
+		return Deployment{}, fmt.Errorf("%w: %s is what serves %s now", ErrNothing, ReleaseName(release), app)
+	}
+	r, err := e.Store.Release(ctx, app, release)
+	if err != nil {
+		return Deployment{}, fmt.Errorf("release %s of %s: %w", ReleaseName(release), app, err)
+	}
+	if r.Gone {
+		return Deployment{}, fmt.Errorf("%w: the image of %s was removed (the newest %d are kept); push its commit %s again", ErrNothing, r.Name(), r.Settings.Keep, r.Commit.Short())
+	}
+	return e.submit(ctx, Deployment{App: app, Cause: CauseRollback, Target: release, Push: Push{App: app, New: r.Commit.ID, Commit: r.Commit}, By: by})
 }
 
 // Redeploy builds the live commit again and deploys it; ErrNothing when nothing is live.
 func (e *Engine) Redeploy(ctx context.Context, app AppName, o Options, by string) (Deployment, error) {
-	return Deployment{}, errStub
+	return e.again(ctx, app, Deployment{Cause: CauseRedeploy, Push: Push{Options: o}, By: by})
 }
 
 // Reconfigure deploys the live image with the app's environment of now, without
-// a build; ErrNothing when nothing is live (the next push takes it along).
+// a build; ErrNothing when nothing is live (the next push takes it along). It
+// does not displace what is under way: it queues behind it, or, when something
+// is queued already, that one takes the environment along and is returned.
 func (e *Engine) Reconfigure(ctx context.Context, app AppName, by string) (Deployment, error) {
-	return Deployment{}, errStub
+	return e.again(ctx, app, Deployment{Cause: CauseConfig, By: by})
 }
 
 // Patch rebuilds the live commit on refreshed base images, and deploys the
-// result if it differs. ErrBusy when a deployment is under way, ErrNothing
-// when nothing is live or a rollback pinned the app.
+// result if it differs; when it does not, the deployment ends Canceled with a
+// note that says so. ErrBusy when a deployment is under way, ErrNothing when
+// nothing is live or a rollback pinned the app.
 func (e *Engine) Patch(ctx context.Context, app AppName) (Deployment, error) {
-	return Deployment{}, errStub
+	a, err := e.appReady(ctx, app)
+	if err != nil {
+		return Deployment{}, err
+	}
+	if a.PatchPinned {
+		return Deployment{}, fmt.Errorf("%w: %s was rolled back; patching waits for the next push", ErrNothing, app)
+	}
+	return e.again(ctx, app, Deployment{Cause: CausePatch})
+}
+
+// again submits a deployment of the commit that is live now.
+func (e *Engine) again(ctx context.Context, app AppName, d Deployment) (Deployment, error) {
+	a, err := e.appReady(ctx, app)
+	if err != nil {
+		return Deployment{}, err
+	}
+	if a.Live == 0 {
+		return Deployment{}, fmt.Errorf("%w: nothing of %s is live yet; push to deploy it", ErrNothing, app)
+	}
+	r, err := e.Store.Release(ctx, app, a.Live)
+	if err != nil {
+		return Deployment{}, err
+	}
+	d.App, d.Target = app, a.Live
+	d.Push.App, d.Push.New, d.Push.Commit = app, r.Commit.ID, r.Commit
+	return e.submit(ctx, d)
 }
 
 // Promote makes the staged release live; ErrNothing when none is staged.
 func (e *Engine) Promote(ctx context.Context, app AppName, by string) (Deployment, error) {
-	return Deployment{}, errStub
+	a, err := e.appReady(ctx, app)
+	if err != nil {
+		return Deployment{}, err
+	}
+	if a.Staged == 0 {
+		return Deployment{}, fmt.Errorf("%w: no release of %s is staged; push with -o no-promote to stage one", ErrNothing, app)
+	}
+	return e.worker(app).resume(ctx, by)
 }
 
 // Cancel ends what is under way or staged for the app left of the bar, and
 // returns when it really stopped; ErrNothing when there is nothing.
 func (e *Engine) Cancel(ctx context.Context, app AppName, by string) (Deployment, error) {
-	return Deployment{}, errStub
+	if _, err := e.appReady(ctx, app); err != nil {
+		return Deployment{}, err
+	}
+	return e.worker(app).cancel(ctx, by)
 }
 
-// Destroy removes the app: its route, instances, images, repository, record.
-func (e *Engine) Destroy(ctx context.Context, app AppName, by string) error { return errStub }
+func (e *Engine) submit(ctx context.Context, d Deployment) (Deployment, error) {
+	if _, err := e.appReady(ctx, d.App); err != nil {
+		return Deployment{}, err
+	}
+	d.State, d.CreatedAt = Queued, e.Now()
+	return e.worker(d.App).enqueue(ctx, d)
+}
 
-// Reroute points the router at the app as the store has it: after its domains changed.
-func (e *Engine) Reroute(ctx context.Context, app AppName) error { return errStub }
+func (e *Engine) appReady(ctx context.Context, app AppName) (App, error) {
+	if err := e.waitReady(ctx); err != nil {
+		return App{}, err
+	}
+	a, err := e.Store.App(ctx, app)
+	if err != nil {
+		return App{}, fmt.Errorf("app %s: %w", app, err)
+	}
+	return a, nil
+}
 
 // Wait returns the deployment when it ended, is staged, or is Live; and, once
 // it is promoted, after patience at the latest, in whatever state it then is.
 func (e *Engine) Wait(ctx context.Context, id DeploymentID, patience time.Duration) (Deployment, error) {
-	return Deployment{}, errStub
+	e.mu.Lock()
+	j := e.jobs[id]
+	e.mu.Unlock()
+	if j == nil {
+		return e.Store.Deployment(ctx, id)
+	}
+	select {
+	case <-ctx.Done():
+		return Deployment{}, ctx.Err()
+	case <-j.promoted:
+	case <-j.settled:
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return Deployment{}, ctx.Err()
+	case <-timer.C:
+	case <-j.settled:
+	}
+	return j.snapshot(), nil
 }
 
 // Watch follows the log of a deployment that is under way. nil: it isn't; read
 // its log from the store.
-func (e *Engine) Watch(id DeploymentID) *Watcher { return nil }
+func (e *Engine) Watch(id DeploymentID) *Watcher {
+	e.mu.Lock()
+	j := e.jobs[id]
+	e.mu.Unlock()
+	if j == nil {
+		return nil
+	}
+	return j.journal.watch()
+}
 
 // Subscribe follows the events of one app, or of all with "". A subscriber that
 // does not keep up is closed (C closes), never waited for.
-func (e *Engine) Subscribe(app AppName) *Subscription { return nil }
+func (e *Engine) Subscribe(app AppName) *Subscription { return e.feed.subscribe(app) }
 
-// Watcher receives log lines: first those there are (the last 1,000), then each
-// as it is written. C closes when the deployment has settled, or when the
-// watcher fell more than 4,096 lines behind (Dropped tells).
-type Watcher struct {
-	C <-chan LogLine
+// told passes a stored event on.
+func (e *Engine) told(ev Event) {
+	e.feed.publish(ev)
+	if e.Told != nil {
+		e.Told(ev)
+	}
 }
-
-// Dropped tells whether C was closed because its reader was too slow.
-func (w *Watcher) Dropped() bool { return false }
-
-// Close stops watching. It may be called twice.
-func (w *Watcher) Close() {}
-
-// Subscription receives events.
-type Subscription struct {
-	C <-chan Event
-}
-
-// Close stops the subscription. It may be called twice.
-func (s *Subscription) Close() {}

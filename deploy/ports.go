@@ -82,7 +82,8 @@ type Builder interface {
 type Runtime interface {
 	// Start makes the Spec true: all instances of the release exist in that
 	// color and run. Those that run are left alone, stopped ones are started
-	// again, missing ones are created. It returns them in order of Index when all
+	// again, missing ones are created; ones of the release in the other color
+	// are removed first. It returns them in order of Index when all
 	// run (which does not mean that they answer). On error nothing is undone; the
 	// caller removes. ErrNotFound: the image is gone.
 	Start(ctx context.Context, spec Spec) ([]Instance, error)
@@ -178,6 +179,8 @@ type Deployments interface {
 	// false for a push; d is stored in state Promoting; the deployment that was
 	// live becomes Warm, earlier Warm and Asleep ones of the app Replaced.
 	Activate(ctx context.Context, from Color, d Deployment, text string) (Deployment, error)
+	// Deployment gives one; ErrNotFound.
+	Deployment(ctx context.Context, id DeploymentID) (Deployment, error)
 	// Open gives every deployment that is not settled, oldest first: all whose
 	// State is Running or Staged, and the Live, Warm and Asleep ones.
 	Open(ctx context.Context) ([]Deployment, error)

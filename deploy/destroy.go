@@ -1,0 +1,82 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+)
+
+// Destroy removes the app: its route, instances, images, repository, record.
+// The record goes last, so that a destruction that broke off can be repeated.
+func (e *Engine) Destroy(ctx context.Context, app AppName, by string) error {
+	if _, err := e.appReady(ctx, app); err != nil {
+		return err
+	}
+	w := e.worker(app)
+	if err := w.close(ctx, by); err != nil {
+		return err
+	}
+	if err := w.destroy(ctx); err != nil {
+		w.mu.Lock()
+		w.gone = false // it may be tried again
+		w.mu.Unlock()
+		return fmt.Errorf("cannot destroy %s: %w", app, err)
+	}
+	e.mu.Lock()
+	delete(e.apps, app)
+	delete(e.known, app)
+	e.mu.Unlock()
+	e.Log.Info("App destroyed", "app", app, "by", by)
+	return nil
+}
+
+// close ends what is under way and accepts nothing more.
+func (w *worker) close(ctx context.Context, by string) error {
+	why := &interruption{Canceled, fmt.Sprintf("%s destroyed the app", by)}
+	w.mu.Lock()
+	w.gone = true
+	w.dropNext(why)
+	current := w.current
+	if w.keeper.timer != nil {
+		w.keeper.timer.Stop()
+	}
+	w.mu.Unlock()
+	if current == nil {
+		return nil
+	}
+	current.interrupt(why)
+	_, err := current.await(ctx)
+	return err
+}
+
+func (w *worker) destroy(ctx context.Context) error {
+	w.place.Lock()
+	defer w.place.Unlock()
+	if err := w.e.observe(ctx, w.app); err != nil {
+		return err
+	}
+	releases, err := w.e.Store.Releases(ctx, w.app)
+	if err != nil {
+		return err
+	}
+	w.e.Router.Remove(w.app)
+	for _, release := range releasesOf(w.e.instances(w.app)) {
+		if err := w.e.Runtime.Remove(ctx, w.app, release); err != nil {
+			return err
+		}
+	}
+	for _, r := range releases {
+		if r.Gone {
+			continue
+		}
+		if err := w.e.Builder.RemoveImage(ctx, w.app, r.Image); err != nil {
+			return err
+		}
+	}
+	if err := w.e.Bench.Forget(ctx, w.app); err != nil {
+		return err
+	}
+	if err := w.e.Repositories.Forget(ctx, w.app); err != nil {
+		return err
+	}
+	return w.e.Store.DeleteApp(ctx, w.app)
+}

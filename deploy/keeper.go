@@ -1,0 +1,292 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// keeper makes an app's instances, route and records what the store says they
+// are: after each deployment, at start, when the Engine tells of a change, and
+// when a grace period ends. It is the recovery too: a daemon that died left
+// nothing that the keeper would not find on an ordinary day. Fields are guarded
+// by worker.mu.
+type keeper struct {
+	running  bool        // a goroutine is at it
+	again    bool        // it shall look once more
+	timer    *time.Timer // the next look that is due by time
+	failures int         // looks in a row that found the live release down or failed
+}
+
+// Pauses between looks that failed.
+const (
+	repairFirst = time.Second
+	repairMost  = 30 * time.Second
+)
+
+// tend has the keeper look after the app, soon, in its own goroutine. Calls
+// while it is at it are merged into one more look.
+func (e *Engine) tend(app AppName) {
+	w := e.worker(app)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.keeper.running {
+		w.keeper.again = true
+		return
+	}
+	if w.gone || e.spawn(w.tend) != nil {
+		return
+	}
+	w.keeper.running = true
+}
+
+// wakeKeepers has all apps looked after, soon.
+func (e *Engine) wakeKeepers() {
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+// tendAll looks after every app, and removes instances of apps that are gone.
+func (e *Engine) tendAll() {
+	ctx, done := cleanup()
+	defer done()
+	apps, err := e.Store.Apps(ctx)
+	if err != nil {
+		e.Log.Error("Cannot read the apps", "error", err)
+		return
+	}
+	for _, app := range apps {
+		e.tend(app.Name)
+	}
+}
+
+// tend is the keeper's goroutine: it looks until no one asks for another look.
+func (w *worker) tend(ctx context.Context) {
+	for {
+		next, err := w.keep(ctx)
+		w.mu.Lock()
+		if err != nil {
+			w.keeper.failures++
+			next = min(repairFirst<<min(w.keeper.failures, 10), repairMost)
+			if w.keeper.failures == 1 { // once, not at each try
+				w.e.Log.Warn("Cannot look after the app; trying again", "app", w.app, "error", err)
+			}
+		} else if w.keeper.failures > 0 {
+			w.keeper.failures = 0
+			w.e.Log.Info("The app is as it should be again", "app", w.app)
+		}
+		if !w.keeper.again || ctx.Err() != nil {
+			w.keeper.running = false
+			w.schedule(ctx, next)
+			w.mu.Unlock()
+			return
+		}
+		w.keeper.again = false
+		w.mu.Unlock()
+	}
+}
+
+// schedule sets the time of the next look; 0: none is due. With mu held.
+func (w *worker) schedule(ctx context.Context, next time.Duration) {
+	if w.keeper.timer != nil {
+		w.keeper.timer.Stop()
+	}
+	if next > 0 && ctx.Err() == nil {
+		w.keeper.timer = time.AfterFunc(next, func() { w.e.tend(w.app) })
+	}
+}
+
+// keep is one look. It returns when the next one is due (0: when something
+// happens), or an error when something could not be made right.
+func (w *worker) keep(ctx context.Context) (next time.Duration, err error) {
+	if err := w.settleOrphans(ctx); err != nil {
+		return 0, err
+	}
+	w.place.Lock()
+	defer w.place.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
+	defer cancel()
+	// The order matters: instances, then the candidate, then the app. A release
+	// that was listed and is neither candidate nor wanted by the app is a stray.
+	if err := w.e.observe(ctx, w.app); err != nil {
+		return 0, err
+	}
+	protected := w.protected()
+	app, err := w.e.Store.App(ctx, w.app)
+	if errors.Is(err, ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	errLive := w.keepLive(ctx, app)
+	next, errRest := w.keepPrevious(ctx, app, protected)
+	errStrays := w.removeStrays(ctx, app, protected)
+	w.e.point(ctx, w.app)
+	errOld := w.retain(ctx, app, protected)
+	return next, errors.Join(errLive, errRest, errStrays, errOld)
+}
+
+// protected are the releases that a worker or a drain is busy with.
+func (w *worker) protected() map[int]bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p := map[int]bool{w.candidate: true}
+	for release := range w.draining {
+		p[release] = true
+	}
+	return p
+}
+
+// keepLive has the live release running.
+func (w *worker) keepLive(ctx context.Context, app App) error {
+	if app.Live == 0 {
+		return nil
+	}
+	r, err := w.e.Store.Release(ctx, w.app, app.Live)
+	if err != nil {
+		return err
+	}
+	if w.e.runningInstances(w.app, r, app.Active) != nil {
+		return nil
+	}
+	// What still runs is routed first: a repair may take its time.
+	w.e.point(ctx, w.app)
+	instances, err := w.e.Runtime.Start(ctx, Spec{Release: r, Color: app.Active})
+	if err != nil {
+		return fmt.Errorf("cannot have %s running: %w", r.Name(), err)
+	}
+	w.e.observed(w.app, instances)
+	if len(runningOf(instances, r.Number)) < max(1, r.Settings.Instances) {
+		return fmt.Errorf("%s keeps ending", r.Name())
+	}
+	return nil
+}
+
+// keepPrevious puts the replaced release to sleep when its grace is over, and
+// tells when that will be.
+func (w *worker) keepPrevious(ctx context.Context, app App, protected map[int]bool) (next time.Duration, err error) {
+	if app.Previous == 0 || protected[app.Previous] {
+		return 0, nil
+	}
+	running := len(runningOf(w.e.instances(w.app), app.Previous)) > 0
+	if running {
+		r, err := w.e.Store.Release(ctx, w.app, app.Live)
+		if err != nil {
+			return 0, err
+		}
+		if left := app.ReplacedAt.Add(r.Settings.Grace).Sub(w.e.Now()); left > 0 {
+			return left, nil
+		}
+		w.e.Router.Release(ctx, w.app, app.Previous)
+		if err := w.e.Runtime.Stop(ctx, w.app, app.Previous, r.Settings.Stop); err != nil {
+			return 0, fmt.Errorf("cannot put %s to sleep: %w", ReleaseName(app.Previous), err)
+		}
+		// If we die here: the release sleeps and its record says warm; the next
+		// look finds it stopped and says so.
+		if err := w.e.observe(ctx, w.app); err != nil {
+			return 0, err
+		}
+	}
+	return 0, w.recordAsleep(ctx, app)
+}
+
+// recordAsleep stores that the previous release no longer runs.
+func (w *worker) recordAsleep(ctx context.Context, app App) error {
+	open, err := w.e.Store.Open(ctx)
+	if err != nil {
+		return err
+	}
+	for _, d := range open {
+		if d.App != w.app || d.State != Warm || d.Release != app.Previous {
+			continue
+		}
+		text := fmt.Sprintf("%s sleeps on %s, ready for restart-previous", ReleaseName(d.Release), d.Color)
+		if err := w.e.step(ctx, d, Asleep, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeStrays removes instances that nothing speaks for. It is the one place
+// beside undo where instances go, and neither removes what serves.
+func (w *worker) removeStrays(ctx context.Context, app App, protected map[int]bool) error {
+	var errs []error
+	for _, release := range releasesOf(w.e.instances(w.app)) {
+		if wanted := release == app.Live || release == app.Previous || release == app.Staged; wanted || protected[release] {
+			continue
+		}
+		w.e.Router.Release(ctx, w.app, release)
+		if err := w.e.Runtime.Remove(ctx, w.app, release); err != nil {
+			errs = append(errs, fmt.Errorf("cannot remove the instances of %s: %w", ReleaseName(release), err))
+			continue
+		}
+		w.e.forget(w.app, release)
+	}
+	return errors.Join(errs...)
+}
+
+// retain removes images beyond those that are kept for going back.
+func (w *worker) retain(ctx context.Context, app App, protected map[int]bool) error {
+	releases, err := w.e.Store.Releases(ctx, w.app)
+	if err != nil {
+		return err
+	}
+	keep := w.e.Defaults.Keep
+	if len(releases) > 0 {
+		keep = releases[0].Settings.Keep
+	}
+	used := map[string]bool{}
+	var drop []Release
+	for _, r := range releases { // newest first
+		pinned := r.Number == app.Live || r.Number == app.Previous || r.Number == app.Staged || protected[r.Number]
+		switch {
+		case r.Gone:
+		case pinned:
+			used[r.Image] = true
+		case keep > 0:
+			keep--
+			used[r.Image] = true
+		default:
+			drop = append(drop, r)
+		}
+	}
+	for _, r := range drop {
+		w.dropImage(ctx, r, used[r.Image])
+	}
+	return nil
+}
+
+// instances gives what is known of the app's instances.
+func (e *Engine) instances(app AppName) []Instance {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.known[app])
+}
+
+func releasesOf(instances []Instance) []int {
+	var out []int
+	for _, in := range instances {
+		if !slices.Contains(out, in.Release) {
+			out = append(out, in.Release)
+		}
+	}
+	return out
+}
+
+// step stores one move of a deployment that no job is busy with.
+func (e *Engine) step(ctx context.Context, d Deployment, s State, text string) error {
+	if err := d.to(s, e.Now()); err != nil {
+		return err
+	}
+	if _, err := e.Store.UpdateDeployment(ctx, d, text, nil); err != nil {
+		return fmt.Errorf("cannot store that deployment %d is %s: %w", d.ID, s, err)
+	}
+	e.told(Event{At: e.Now(), App: d.App, Deployment: d.ID, State: s, By: d.By, Text: text})
+	return nil
+}

@@ -1,0 +1,387 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Hard limits of phases that have no setting.
+const (
+	engineTimeout = 2 * time.Minute  // creating and starting all instances
+	storeTimeout  = 30 * time.Second // one write
+	tailLines     = 30               // of the log, in a failure
+)
+
+// run takes a deployment from the queue to the bar and over it, or undoes it.
+func (w *worker) run(j *job) {
+	if j.giveUp != nil {
+		w.abandon(j, j.giveUp.state, j.giveUp.note, nil)
+		return
+	}
+	err := w.steps(j)
+	switch {
+	case err == nil || j.snapshot().State.Committed():
+		return
+	case errors.Is(err, errUnknown):
+		w.e.settle(j)
+		return
+	}
+	state, note, failure := j.outcome(err)
+	w.abandon(j, state, note, failure)
+}
+
+// steps are the life of a deployment, in order. The first error ends it.
+func (w *worker) steps(j *job) error {
+	d := j.snapshot()
+	if d.State != Staged {
+		w.unstage(d)
+	}
+	switch {
+	case d.State == Staged:
+		return w.promoteStaged(j)
+	case d.Cause == CauseRollback:
+		return w.rollback(j)
+	case d.Cause == CauseConfig:
+		return w.reconfigure(j)
+	}
+	built, err := w.build(j)
+	if err != nil {
+		return err
+	}
+	r, err := w.release(j, built)
+	if err != nil {
+		return err
+	}
+	if err := w.releaseCommand(j, r); err != nil {
+		return err
+	}
+	return w.bringUp(j, r)
+}
+
+// bringUp starts a release on the idle color, probes it and switches to it.
+func (w *worker) bringUp(j *job, r Release) error {
+	instances, err := w.start(j, r)
+	if err != nil {
+		return err
+	}
+	if err := w.probe(j, r, instances); err != nil {
+		return err
+	}
+	if j.snapshot().Push.NoPromote {
+		return w.stage(j, r)
+	}
+	return w.promote(j, r)
+}
+
+// build turns the commit into an image.
+func (w *worker) build(j *job) (Built, error) {
+	d := j.snapshot()
+	release, err := w.buildSlot(j)
+	if err != nil {
+		return Built{}, err
+	}
+	defer release()
+	commit := d.Push.Commit
+	if err := w.move(j, Building, fmt.Sprintf("building %s", commit.Short())); err != nil {
+		return Built{}, err
+	}
+	j.journal.say("==> Building %s %q", commit.Short(), commit.Subject)
+
+	began := w.e.Now()
+	ctx, cancel := context.WithTimeoutCause(j.ctx, w.e.Defaults.BuildTimeout, errors.New("build timeout"))
+	defer cancel()
+	src, err := w.e.Repositories.Source(ctx, w.app, commit.ID)
+	if err != nil {
+		return Built{}, fmt.Errorf("cannot read commit %s: %w", commit.Short(), err)
+	}
+	defer src.Close()
+	built, err := w.e.Builder.Build(ctx, BuildRequest{
+		App: w.app, Source: src, Commit: commit, Defaults: *w.e.Defaults,
+		NoCache: d.Push.NoCache, Refresh: d.Cause == CausePatch,
+	}, j.journal)
+	j.build = w.e.Now().Sub(began)
+	if err != nil {
+		if ctx.Err() != nil && j.ctx.Err() == nil {
+			return Built{}, &Failure{
+				Step: StepBuild, Reason: fmt.Sprintf("not done after %s", w.e.Defaults.BuildTimeout),
+				Hint: "make the build shorter, or raise the server's build timeout", Log: j.journal.tail(tailLines), Err: err,
+			}
+		}
+		return Built{}, w.buildFailure(j, err)
+	}
+	j.journal.say("==> Built %s in %s", shortImage(built.Image), seconds(j.build))
+	return built, nil
+	// If we die here: an image without a release, which retention removes when
+	// the builder is asked again, and a deployment that recovery ends as failed.
+}
+
+func (w *worker) buildFailure(j *job, err error) error {
+	var f *Failure
+	if !errors.As(err, &f) {
+		return err
+	}
+	if len(f.Log) == 0 {
+		f.Log = j.journal.tail(tailLines)
+	}
+	f.Log = redactAll(j.journal.secrets, f.Log)
+	return f
+}
+
+// buildSlot waits until another build may run.
+func (w *worker) buildSlot(j *job) (release func(), err error) {
+	select {
+	case w.e.builds <- struct{}{}:
+		return func() { <-w.e.builds }, nil
+	default:
+	}
+	j.journal.say("==> Waiting: %d build(s) of other apps are running", cap(w.e.builds))
+	select {
+	case w.e.builds <- struct{}{}:
+		return func() { <-w.e.builds }, nil
+	case <-j.ctx.Done():
+		return nil, context.Cause(j.ctx)
+	}
+}
+
+// release records what was built as the app's next release.
+func (w *worker) release(j *job, built Built) (Release, error) {
+	ctx, cancel := context.WithTimeout(j.ctx, storeTimeout)
+	defer cancel()
+	d := j.snapshot()
+	app, err := w.e.Store.App(ctx, w.app)
+	if err != nil {
+		return Release{}, err
+	}
+	if d.Cause == CausePatch {
+		live, err := w.e.Store.Release(ctx, w.app, app.Live)
+		if err != nil {
+			return Release{}, err
+		}
+		if live.Image == built.Image {
+			// Equal bits: there is nothing to patch, and nothing restarts.
+			return Release{}, &interruption{Canceled, "no updates: the rebuilt image is the one that runs"}
+		}
+	}
+	return w.createRelease(ctx, j, Release{
+		App: w.app, Commit: d.Push.Commit, Image: built.Image, Settings: built.Settings, Env: app.Env,
+		CreatedBy: d.By, Cause: d.Cause,
+	})
+}
+
+// createRelease stores the release and makes it the job's candidate.
+func (w *worker) createRelease(ctx context.Context, j *job, r Release) (Release, error) {
+	r.CreatedAt = w.e.Now()
+	r, err := w.e.Store.CreateRelease(ctx, r)
+	if err != nil {
+		return Release{}, fmt.Errorf("cannot store the release: %w", err)
+	}
+	j.mu.Lock()
+	j.d.Release = r.Number // stored with the next move
+	j.mu.Unlock()
+	w.claim(r.Number)
+	return r, nil
+}
+
+// claim marks the release as the one being brought up: the keeper leaves it alone.
+func (w *worker) claim(release int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.candidate = release
+}
+
+// reconfigure makes a release of the live image with the environment of now.
+func (w *worker) reconfigure(j *job) error {
+	ctx, cancel := context.WithTimeout(j.ctx, storeTimeout)
+	defer cancel()
+	app, err := w.e.Store.App(ctx, w.app)
+	if err != nil {
+		return err
+	}
+	live, err := w.e.Store.Release(ctx, w.app, app.Live)
+	if err != nil {
+		return err
+	}
+	live.Env, live.Cause, live.CreatedBy = app.Env, CauseConfig, j.snapshot().By
+	r, err := w.createRelease(ctx, j, live)
+	if err != nil {
+		return err
+	}
+	j.journal.say("==> New environment: %s is %s with it", r.Name(), ReleaseName(app.Live))
+	return w.bringUp(j, r)
+}
+
+// rollback brings an older release back. When it still runs and is well, that
+// is the probe and the switch and nothing else.
+func (w *worker) rollback(j *job) error {
+	d := j.snapshot()
+	ctx, cancel := context.WithTimeout(j.ctx, storeTimeout)
+	defer cancel()
+	r, err := w.e.Store.Release(ctx, w.app, d.Target)
+	if err != nil {
+		return err
+	}
+	w.claim(r.Number)
+	app, err := w.e.Store.App(ctx, w.app)
+	if err != nil {
+		return err
+	}
+	j.mu.Lock()
+	j.d.Release, j.d.Color = r.Number, app.Idle()
+	j.mu.Unlock()
+	if instances := w.e.runningInstances(w.app, r, app.Idle()); instances != nil && w.quickProbe(j, r, instances) {
+		j.journal.say("==> %s still runs on %s and is well", r.Name(), app.Idle())
+		if err := w.promote(j, r); !errors.Is(err, errAsleep) {
+			return err
+		}
+	}
+	return w.bringUp(j, r)
+}
+
+// releaseCommand runs the app's release command in a throw-away container of
+// the new image, before anything is switched.
+func (w *worker) releaseCommand(j *job, r Release) error {
+	s := r.Settings
+	if len(s.Release) == 0 {
+		return nil
+	}
+	if err := w.move(j, Releasing, "running the release command"); err != nil {
+		return err
+	}
+	j.journal.say("==> Release command: %q", s.Release)
+	began := w.e.Now()
+	ctx, cancel := context.WithTimeout(j.ctx, s.ReleaseTimeout)
+	defer cancel()
+	exit, err := w.e.Bench.Once(ctx, r, s.Release, j.journal)
+	j.release = w.e.Now().Sub(began)
+	f := &Failure{Step: StepRelease, Log: j.journal.tail(tailLines), Hint: "the database may be half migrated: look at the log before you push again", Err: err}
+	switch {
+	case err != nil && ctx.Err() != nil && j.ctx.Err() == nil:
+		f.Reason = fmt.Sprintf("not done after %s", s.ReleaseTimeout)
+		return f
+	case err != nil:
+		return err
+	case exit.OOM:
+		f.Reason = fmt.Sprintf("killed: it used more than its %s of memory", bytesText(s.Memory))
+		return f
+	case exit.Code != 0:
+		f.Reason = fmt.Sprintf("exit code %d", exit.Code)
+		return f
+	}
+	j.journal.say("==> Release command done in %s", seconds(j.release))
+	return nil
+	// If we die here: the command has run and the deployment ends as failed.
+	// Release commands are run again by the next push, as everywhere.
+}
+
+// start runs the release's instances on the idle color.
+func (w *worker) start(j *job, r Release) ([]Instance, error) {
+	w.place.Lock()
+	defer w.place.Unlock()
+	ctx, cancel := context.WithTimeout(j.ctx, engineTimeout)
+	defer cancel()
+	app, err := w.e.Store.App(ctx, w.app)
+	if err != nil {
+		return nil, err
+	}
+	j.mu.Lock()
+	j.d.Release, j.d.Color = r.Number, app.Idle()
+	j.mu.Unlock()
+	if err := w.move(j, Starting, fmt.Sprintf("starting %s on %s", r.Name(), app.Idle())); err != nil {
+		return nil, err
+	}
+	j.journal.say("==> Starting %s on %s (%s)", r.Name(), app.Idle(), count(r.Settings.Instances, "instance"))
+	began := w.e.Now()
+	instances, err := w.e.Runtime.Start(ctx, Spec{Release: r, Color: app.Idle()})
+	j.start = w.e.Now().Sub(began)
+	if errors.Is(err, ErrNotFound) {
+		return nil, &Failure{Step: StepStart, Reason: fmt.Sprintf("the image of %s is not there any more", r.Name()), Hint: "push the commit again, or redeploy", Err: err}
+	}
+	if err != nil {
+		if ctx.Err() != nil && j.ctx.Err() == nil {
+			return nil, &Failure{Step: StepStart, Reason: fmt.Sprintf("not started after %s", engineTimeout), Hint: "look at the Engine's own log", Err: err}
+		}
+		return nil, err
+	}
+	w.e.observed(w.app, instances)
+	return instances, nil
+	// If we die here: containers of a release that is neither live, previous
+	// nor staged; recovery removes them by their labels.
+}
+
+// stage leaves a probed release on the preview front-end, for promote.
+func (w *worker) stage(j *job, r Release) error {
+	if err := j.pass(); err != nil {
+		return err
+	}
+	ctx, done := cleanup()
+	defer done()
+	w.place.Lock()
+	defer w.place.Unlock()
+	if err := w.e.Store.Stage(ctx, w.app, r.Number); err != nil {
+		return fmt.Errorf("cannot store the staged release: %w", err)
+	}
+	// If we die here: the app has a staged release whose deployment is still
+	// probing. Recovery ends the deployment and takes the release off the stage.
+	if err := w.move(j, Staged, fmt.Sprintf("%s waits on the preview", r.Name())); err != nil {
+		return err
+	}
+	j.journal.say("==> %s is on the preview, not promoted", r.Name())
+	w.e.point(ctx, w.app)
+	w.e.settle(j)
+	return nil
+}
+
+// promoteStaged takes up a staged deployment: what was well yesterday is
+// probed again before it serves.
+func (w *worker) promoteStaged(j *job) error {
+	ctx, cancel := context.WithTimeout(j.ctx, storeTimeout)
+	defer cancel()
+	r, err := w.e.Store.Release(ctx, w.app, j.snapshot().Release)
+	if err != nil {
+		return err
+	}
+	w.claim(r.Number)
+	instances, err := w.ensure(j, r)
+	if err != nil {
+		return err
+	}
+	if err := w.probe(j, r, instances); err != nil {
+		return err
+	}
+	return w.promote(j, r)
+}
+
+// ensure has the staged release running, wherever it was left.
+func (w *worker) ensure(j *job, r Release) ([]Instance, error) {
+	w.place.Lock()
+	defer w.place.Unlock()
+	ctx, cancel := context.WithTimeout(j.ctx, engineTimeout)
+	defer cancel()
+	instances, err := w.e.Runtime.Start(ctx, Spec{Release: r, Color: j.snapshot().Color})
+	if err == nil {
+		w.e.observed(w.app, instances)
+	}
+	return instances, err
+}
+
+// move stores the deployment's next state and tells of it.
+func (w *worker) move(j *job, s State, text string) error {
+	if j.ctx.Err() != nil && !s.Committed() && s != Staged {
+		return context.Cause(j.ctx)
+	}
+	d := j.snapshot()
+	if err := d.to(s, w.e.Now()); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(j.ctx), storeTimeout)
+	defer cancel()
+	d, err := w.e.Store.UpdateDeployment(ctx, d, text, nil)
+	if err != nil {
+		return fmt.Errorf("cannot store the deployment: %w", err)
+	}
+	j.set(d)
+	w.e.told(Event{At: w.e.Now(), App: w.app, Deployment: d.ID, State: s, By: d.By, Text: text})
+	return nil
+}

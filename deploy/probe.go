@@ -1,0 +1,235 @@
+package deploy
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// ProbeError is an answer that does not count as well.
+type ProbeError struct {
+	Status int    // 0: no answer
+	Body   string // the first line of the answer, cleaned
+	Err    error  // why there was no answer
+}
+
+func (p *ProbeError) Error() string {
+	if p.Status != 0 {
+		return fmt.Sprintf("answered %d", p.Status)
+	}
+	return fmt.Sprintf("did not answer: %v", p.Err)
+}
+
+// Unwrap gives the cause when there was no answer.
+func (p *ProbeError) Unwrap() error { return p.Err }
+
+// HTTPProbe asks GET path on a fresh connection, under the app's own host name
+// (frameworks refuse hosts that they do not know). Any status below 400 is well;
+// a redirect is not followed.
+func HTTPProbe(ctx context.Context, addr netip.AddrPort, host string, s Settings) error {
+	ctx, cancel := context.WithTimeout(ctx, s.ProbeTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr.String()+s.ProbePath, nil)
+	if err != nil {
+		return &ProbeError{Err: err}
+	}
+	req.Host = host
+	req.Header.Set("User-Agent", "Teal-Probe/1")
+	transport := &http.Transport{DisableKeepAlives: true, DisableCompression: true}
+	defer transport.CloseIdleConnections()
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		return &ProbeError{Err: plainNetError(err)}
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode < 400 {
+		return nil
+	}
+	line, _ := bufio.NewReader(io.LimitReader(resp.Body, 4096)).ReadString('\n')
+	return &ProbeError{Status: resp.StatusCode, Body: Clean(strings.TrimSpace(line), 200)}
+}
+
+// plainNetError leaves out the addresses that net puts around its errors.
+func plainNetError(err error) error {
+	var op *net.OpError
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return errors.New("no answer in time")
+	case errors.As(err, &op):
+		return op.Err
+	}
+	return err
+}
+
+// probe asks every instance until all are well, one has ended, or the start
+// timeout is over.
+func (w *worker) probe(j *job, r Release, instances []Instance) error {
+	s := r.Settings
+	if err := w.move(j, Probing, fmt.Sprintf("probing %s", r.Name())); err != nil {
+		return err
+	}
+	j.journal.say("==> Probing GET :%d%s of %s", Port, s.ProbePath, count(len(instances), "instance"))
+	began := w.e.Now()
+	ctx, cancel := context.WithTimeout(j.ctx, s.StartTimeout)
+	defer cancel()
+	p := prober{w: w, j: j, r: r, host: w.e.hosts(App{Name: w.app})[0]}
+	for _, in := range instances {
+		if err := p.untilWell(ctx, in); err != nil {
+			return err
+		}
+	}
+	j.probe = w.e.Now().Sub(began)
+	j.journal.say("==> Well after %s", seconds(j.probe))
+	return nil
+	// If we die here: as in start.
+}
+
+// quickProbe asks once: for instances that were running and well before.
+func (w *worker) quickProbe(j *job, r Release, instances []Instance) bool {
+	began := w.e.Now()
+	defer func() { j.probe = w.e.Now().Sub(began) }()
+	host := w.e.hosts(App{Name: w.app})[0]
+	for _, in := range instances {
+		if err := w.e.Probe(j.ctx, in.Addr, host, r.Settings); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// prober asks one instance after the other and finds the words when one stays unwell.
+type prober struct {
+	w     *worker
+	j     *job
+	r     Release
+	host  string
+	tries int
+	last  error
+}
+
+// untilWell asks one instance again and again.
+func (p *prober) untilWell(ctx context.Context, in Instance) error {
+	p.tries, p.last = 0, nil
+	began := p.w.e.Now()
+	for {
+		var err error
+		if in.Addr.IsValid() {
+			p.tries++
+			if err = p.w.e.Probe(ctx, in.Addr, p.host, p.r.Settings); err == nil {
+				return nil
+			}
+			if ctx.Err() == nil || p.last == nil {
+				p.last = err
+			}
+		}
+		if p.j.ctx.Err() != nil {
+			return context.Cause(p.j.ctx)
+		}
+		// An instance that ended will not answer any more. The Engine's own
+		// restarts are no help here: what exits at start exits again.
+		now, found := p.look(ctx, in)
+		if found && !now.Running {
+			return p.ended(now, began)
+		}
+		if found {
+			in = now
+		}
+		if ctx.Err() != nil {
+			return p.unwell(in, p.w.e.Now().Sub(began))
+		}
+		pause(ctx, p.r.Settings.ProbeInterval)
+	}
+}
+
+// look asks the Engine how the instance is.
+func (p *prober) look(ctx context.Context, in Instance) (Instance, bool) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.r.Settings.ProbeTimeout+time.Second)
+	defer cancel()
+	all, err := p.w.e.Runtime.List(ctx)
+	if err != nil {
+		return Instance{}, false // the Engine is away: the probe alone decides
+	}
+	for _, now := range all {
+		if now.ID == in.ID {
+			return now, true
+		}
+	}
+	in.Running = false
+	return in, true
+}
+
+// ended is the failure of an instance that ended before it was well.
+func (p *prober) ended(in Instance, began time.Time) *Failure {
+	f := &Failure{Step: StepStart, Log: p.tail(in), Err: p.last}
+	after := seconds(p.w.e.Now().Sub(began))
+	switch {
+	case in.Exit.OOM:
+		f.Reason = fmt.Sprintf("the app was killed after %s: it used more than its %s of memory", after, bytesText(p.r.Settings.Memory))
+		f.Hint = "raise [limits] memory in teal.toml"
+	default:
+		f.Reason = fmt.Sprintf("the app ended with exit code %d after %s", in.Exit.Code, after)
+		f.Hint = "it must keep running and listen on 0.0.0.0:$PORT (8080)"
+	}
+	return f
+}
+
+// unwell is the failure of an instance that runs but gave no good answer in time.
+func (p *prober) unwell(in Instance, after time.Duration) *Failure {
+	s := p.r.Settings
+	f := &Failure{Step: StepProbe, Log: p.tail(in), Err: p.last}
+	var pe *ProbeError
+	switch {
+	case errors.As(p.last, &pe) && pe.Status != 0:
+		f.Reason = fmt.Sprintf("probe answered %d", pe.Status)
+		f.Hint = fmt.Sprintf("GET %s must answer with a status below 400; it was asked %s in %s", s.ProbePath, count(p.tries, "time"), seconds(after))
+		if pe.Body != "" {
+			f.Hint += fmt.Sprintf("; its answer begins %q", pe.Body)
+		}
+	default:
+		f.Reason = fmt.Sprintf("nothing answered on :%d within %s", Port, s.StartTimeout)
+		f.Hint = "the app must listen on 0.0.0.0:$PORT (8080)" + p.elsewhere(in)
+	}
+	return f
+}
+
+// elsewhere says where the app does listen.
+func (p *prober) elsewhere(in Instance) string {
+	if p.w.e.Listening == nil {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	at, err := p.w.e.Listening(ctx, in)
+	if err != nil {
+		return ""
+	}
+	if len(at) == 0 {
+		return "; it listens nowhere"
+	}
+	return "; it listens on " + strings.Join(at, ", ")
+}
+
+func (p *prober) tail(in Instance) []string {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	lines, err := p.w.e.Bench.Tail(ctx, in, tailLines)
+	if err != nil {
+		return []string{fmt.Sprintf("(the app's output could not be read: %v)", err)}
+	}
+	return redactAll(p.j.journal.secrets, lines)
+}
+
+func redactAll(secrets *strings.Replacer, lines []string) []string {
+	out := make([]string, len(lines))
+	for i, l := range lines {
+		out[i] = Clean(secrets.Replace(l), 500)
+	}
+	return out
+}

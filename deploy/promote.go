@@ -1,0 +1,238 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// handover is a switch that was made: what the router had counted just before
+// it, to measure it by.
+type handover struct {
+	old, new          int // releases; old is 0 on the first promotion
+	before, beforeNew Figures
+	at                time.Time
+	drainTime         time.Duration
+}
+
+// promote is the bar. First the store is told (the commit), then the router;
+// whatever happens after the first is repaired by doing the second again.
+func (w *worker) promote(j *job, r Release) error {
+	h, err := w.commit(j, r)
+	if err != nil {
+		return err
+	}
+	moved := w.follow(j)
+	close(j.promoted)
+	if err := w.e.spawn(func(ctx context.Context) { w.settleSwitch(ctx, j, h, moved) }); err != nil {
+		w.undrain(h.old)
+		w.e.settle(j) // the next start does the rest
+	}
+	return nil
+}
+
+// commit makes the release live: the store's compare-and-swap, then the switch.
+func (w *worker) commit(j *job, r Release) (handover, error) {
+	w.place.Lock()
+	defer w.place.Unlock()
+	ctx, done := cleanup()
+	defer done()
+	app, err := w.e.Store.App(ctx, w.app)
+	if err != nil {
+		return handover{}, err
+	}
+	h := handover{old: app.Live, new: r.Number, at: w.e.Now(), drainTime: r.Settings.Drain}
+	h.before, h.beforeNew = w.e.Router.Figures(w.app, h.old), w.e.Router.Figures(w.app, h.new)
+	d := j.snapshot()
+	if w.e.runningInstances(w.app, r, d.Color) == nil {
+		return handover{}, errAsleep
+	}
+	// Beyond this line nothing interrupts the deployment: cancel, a newer push
+	// and the end of the daemon all wait for it.
+	if err := j.pass(); err != nil {
+		return handover{}, err
+	}
+	if err := d.to(Promoting, h.at); err != nil {
+		return handover{}, err
+	}
+	d.Replaces = h.old
+	d.Receipt = j.receipt(r, h)
+	text := liveText(app, d)
+	stored, err := w.e.Store.Activate(ctx, app.Active, d, text)
+	if err != nil {
+		if stored, err = w.settleCommit(d, err); err != nil {
+			return handover{}, err
+		}
+	}
+	// If we die here: the store says that the new color is active, and the
+	// router is gone with us; the next start points at what the store says.
+	committed := w.e.Now()
+	w.drains(h.old)
+	w.e.point(ctx, w.app)
+	stored.Receipt.Switch = ms(w.e.Now().Sub(committed))
+	j.set(stored)
+	j.journal.say("==> %s", capitalize(text))
+	w.e.told(Event{At: committed, App: w.app, Deployment: d.ID, State: Promoting, By: d.By, Text: text})
+	return h, nil
+}
+
+// settleCommit finds out what an error of Activate means: the transaction may
+// have gone through all the same. Until that is known neither color may be
+// touched, so it asks until the store answers or the daemon ends.
+func (w *worker) settleCommit(d Deployment, cause error) (Deployment, error) {
+	for wait := w.e.Retry; ; wait = min(2*wait, 30*time.Second) {
+		ctx, done := cleanup()
+		stored, err := w.e.Store.Deployment(ctx, d.ID)
+		done()
+		switch {
+		case err == nil && stored.State.Committed():
+			return stored, nil
+		case err == nil:
+			return Deployment{}, &Failure{
+				Step: StepPromote, Reason: "the switch could not be committed: " + Clean(cause.Error(), 200),
+				Hint: "nothing was switched; look at Teal's own log and at the disk, then deploy again", Err: cause,
+			}
+		case errors.Is(err, ErrNotFound):
+			return Deployment{}, err
+		}
+		w.e.Log.Error("Cannot tell whether the switch was committed", "app", w.app, "deployment", d.ID, "error", err)
+		if !w.e.pauseRunning(wait) {
+			return Deployment{}, errUnknown
+		}
+	}
+}
+
+// errUnknown: the daemon ends and can't tell whether the commit went through.
+// Nothing may be undone; the next start sees what the store says.
+var errUnknown = errors.New("unknown whether the switch was committed")
+
+// errAsleep: the instances were put to sleep between the probe and the bar.
+var errAsleep = &Failure{
+	Step: StepPromote, Reason: "the instances ended between the probe and the switch",
+	Hint: "nothing was switched; look at the app's log, then deploy again",
+}
+
+// follow moves the pushed ref to the commit that is now live.
+func (w *worker) follow(j *job) (moved bool) {
+	d := j.snapshot()
+	if d.Cause != CausePush {
+		return true
+	}
+	ctx, done := cleanup()
+	defer done()
+	err := w.e.Repositories.Advance(ctx, d.Push)
+	if err != nil {
+		w.e.Log.Error("Cannot move the ref; trying again", "app", w.app, "deployment", d.ID, "commit", d.Push.New, "error", err)
+	}
+	return err == nil
+	// If we die here: the deployment is stored as promoting, and the next start
+	// moves the ref.
+}
+
+// settleSwitch goes forward from the switch: the ref, the old color's requests,
+// the receipt. It has no way back; what fails is tried again.
+func (w *worker) settleSwitch(ctx context.Context, j *job, h handover, moved bool) {
+	defer w.e.tend(w.app)
+	defer w.e.settle(j)
+	defer w.undrain(h.old)
+	for wait := w.e.Retry; !moved; wait = min(2*wait, 30*time.Second) {
+		if pause(ctx, wait); ctx.Err() != nil {
+			return
+		}
+		moved = w.follow(j)
+	}
+	if h.old != 0 {
+		if !w.forward(ctx, j, Draining, fmt.Sprintf("%s finishes its requests", ReleaseName(h.old))) {
+			return
+		}
+		w.drain(ctx, j, h)
+	}
+	w.forward(ctx, j, Live, fmt.Sprintf("%s is live", ReleaseName(h.new)))
+}
+
+// drain waits for the old color's requests and completes the receipt.
+func (w *worker) drain(ctx context.Context, j *job, h handover) {
+	began := w.e.Now()
+	drainCtx, cancel := context.WithTimeout(ctx, h.drainTime)
+	defer cancel()
+	cut := w.e.Router.Drain(drainCtx, w.app, h.old)
+	drained := w.e.Now().Sub(began)
+	if busy := h.before.P99 > 0 || h.before.InFlight > 0; busy && drained < w.e.Observe {
+		pause(ctx, w.e.Observe-drained)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	old, now := w.e.Router.Figures(w.app, h.old), w.e.Router.Figures(w.app, h.new)
+	receipt := *j.d.Receipt
+	receipt.Requests = old.Requests - h.before.Requests + now.Requests - h.beforeNew.Requests
+	receipt.Failed = old.Failed - h.before.Failed + now.Failed - h.beforeNew.Failed
+	receipt.P99Old, receipt.P99New = h.before.P99, now.P99
+	receipt.Drained, receipt.Cut, receipt.Sockets = h.before.InFlight, cut, h.before.Sockets
+	receipt.Drain = drained.Seconds()
+	j.d.Receipt = &receipt
+}
+
+// forward stores a state right of the bar; it tries until the store takes it.
+func (w *worker) forward(ctx context.Context, j *job, s State, text string) bool {
+	for wait := w.e.Retry; ; wait = min(2*wait, 30*time.Second) {
+		err := w.move(j, s, text)
+		switch {
+		case err == nil:
+			return true
+		case errors.Is(err, ErrNotFound):
+			return false // destroyed
+		case errors.Is(err, ErrConflict):
+			// Something newer was promoted meanwhile and took this one's place.
+			if d, err := w.e.Store.Deployment(ctx, j.snapshot().ID); err == nil {
+				d.Receipt = j.snapshot().Receipt
+				j.set(d)
+				w.keepReceipt(ctx, d)
+			}
+			return false
+		}
+		w.e.Log.Error("Cannot store the state; trying again", "app", w.app, "deployment", j.snapshot().ID, "error", err)
+		if pause(ctx, wait); ctx.Err() != nil {
+			return false
+		}
+	}
+}
+
+// keepReceipt stores the receipt of a deployment that was replaced while it drained.
+func (w *worker) keepReceipt(ctx context.Context, d Deployment) {
+	if _, err := w.e.Store.UpdateDeployment(ctx, d, fmt.Sprintf("receipt of %s complete", ReleaseName(d.Release)), nil); err != nil {
+		w.e.Log.Warn("Cannot store the receipt", "app", w.app, "deployment", d.ID, "error", err)
+	}
+}
+
+// drains marks a release whose requests are waited for: the keeper leaves it alone.
+func (w *worker) drains(release int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.draining[release] = true
+}
+
+func (w *worker) undrain(release int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.draining, release)
+}
+
+// receipt begins the proof of the switch with what is known at the bar.
+func (j *job) receipt(r Release, h handover) *Receipt {
+	d := j.snapshot()
+	work := j.build + j.release + j.start + j.probe
+	return &Receipt{
+		Image: r.Image, Replaced: h.old,
+		Build: j.build.Seconds(), Start: j.start.Seconds(), Probe: j.probe.Seconds(),
+		Overhead: ms(h.at.Sub(d.CreatedAt) - work),
+	}
+}
+
+// liveText tells of a promotion: "v14 is live on green (replaces v13 on blue)".
+func liveText(app App, d Deployment) string {
+	if app.Live == 0 {
+		return fmt.Sprintf("%s is live on %s", ReleaseName(d.Release), d.Color)
+	}
+	return fmt.Sprintf("%s is live on %s (replaces %s on %s)", ReleaseName(d.Release), d.Color, ReleaseName(app.Live), app.Active)
+}

@@ -1,0 +1,288 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// worker runs an app's deployments, one at a time, newest first: a push that
+// waits or is left of the bar gives way to a newer one. Its goroutine lives
+// only while there is work.
+type worker struct {
+	e   *Engine
+	app AppName
+
+	mu      sync.Mutex
+	active  bool // the goroutine runs
+	next    *job // waits; there is never more than one
+	current *job // the worker is busy with it
+	// candidate is the release that the current job is bringing up; the keeper
+	// leaves it alone. 0: none.
+	candidate int
+	draining  map[int]bool // releases whose requests are being waited for
+	gone      bool         // the app is being destroyed
+	keeper    keeper
+
+	// place is held while instances of the app are started, stopped, removed or
+	// switched, so that nobody removes what another is about to make live.
+	place sync.Mutex
+}
+
+func newWorker(e *Engine, app AppName) *worker {
+	return &worker{e: e, app: app, draining: map[int]bool{}}
+}
+
+// enqueue accepts a deployment: it is stored as queued, and whatever it
+// displaces is told so.
+func (w *worker) enqueue(ctx context.Context, d Deployment) (Deployment, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.gone {
+		return Deployment{}, fmt.Errorf("app %s: %w", w.app, ErrNotFound)
+	}
+	if d.Cause == CausePatch && (w.next != nil || w.current != nil) {
+		return Deployment{}, fmt.Errorf("%w: a deployment of %s is under way; it goes before a security patch", ErrBusy, w.app)
+	}
+	if d.Cause == CauseConfig && w.next != nil {
+		return w.next.snapshot(), nil // it has not read the environment yet
+	}
+	j, err := w.open(ctx, d)
+	if err != nil {
+		return Deployment{}, err
+	}
+	if d.Cause != CauseConfig {
+		w.displace(j.d)
+	}
+	if err := w.put(j); err != nil {
+		w.e.finish(j, Failed, "", interrupted(Queued))
+		return Deployment{}, err
+	}
+	return j.snapshot(), nil
+}
+
+// put hands the job to the worker's goroutine, which it starts when there is
+// none; with mu held.
+func (w *worker) put(j *job) error {
+	w.next = j
+	if w.active {
+		return nil
+	}
+	if err := w.e.spawn(w.work); err != nil {
+		w.next = nil
+		return err
+	}
+	w.active = true
+	return nil
+}
+
+// open stores a new deployment and makes its job.
+func (w *worker) open(ctx context.Context, d Deployment) (*job, error) {
+	app, err := w.e.Store.App(ctx, w.app)
+	if err != nil {
+		return nil, err
+	}
+	if d.Cause == CausePatch && app.Staged != 0 {
+		return nil, fmt.Errorf("%w: %s of %s is staged; promote or cancel it before a security patch", ErrBusy, ReleaseName(app.Staged), w.app)
+	}
+	text := fmt.Sprintf("%s of %s queued", d.Cause, d.Push.Commit.Short())
+	if d.Cause == CauseRollback {
+		text = fmt.Sprintf("rollback to %s queued", ReleaseName(d.Target))
+	}
+	d, err = w.e.Store.CreateDeployment(ctx, d, text)
+	if err != nil {
+		return nil, err
+	}
+	w.e.told(Event{At: d.CreatedAt, App: w.app, Deployment: d.ID, State: Queued, By: d.By, Text: text})
+	secrets := redactor(app.Env)
+	if d.Cause == CauseRollback {
+		if r, err := w.e.Store.Release(ctx, w.app, d.Target); err == nil {
+			secrets = redactor(app.Env, r.Env)
+		}
+	}
+	return w.e.track(d, secrets)
+}
+
+// displace ends what a new deployment takes the place of; with mu held. A job
+// beyond the bar completes first.
+func (w *worker) displace(by Deployment) {
+	why := &interruption{Superseded, fmt.Sprintf("superseded by %s", describe(by))}
+	w.dropNext(why)
+	if w.current != nil {
+		w.current.interrupt(why)
+	}
+}
+
+// dropNext ends what waits, and tells whether there was something; with mu
+// held. A staged deployment that waits to be promoted is staged again.
+func (w *worker) dropNext(why *interruption) *job {
+	j := w.next
+	if j == nil {
+		return nil
+	}
+	w.next = nil
+	j.interrupt(why)
+	if j.snapshot().State == Staged {
+		w.e.settle(j)
+	} else {
+		w.e.finish(j, why.state, why.note, nil)
+	}
+	return j
+}
+
+// describe names a deployment for the one whose place it took.
+func describe(d Deployment) string {
+	who := d.By
+	if who == "" {
+		who = "Teal"
+	}
+	switch d.Cause {
+	case CausePush:
+		return fmt.Sprintf("%s's push of %s", who, d.Push.Commit.Short())
+	case CauseRollback:
+		return fmt.Sprintf("%s's rollback to %s", who, ReleaseName(d.Target))
+	default:
+		return fmt.Sprintf("%s's %s", who, d.Cause)
+	}
+}
+
+// work is the worker's goroutine: it runs what waits until nothing does.
+func (w *worker) work(ctx context.Context) {
+	for {
+		w.mu.Lock()
+		j := w.next
+		w.next, w.current = nil, j
+		if j == nil {
+			w.active = false
+			w.mu.Unlock()
+			return
+		}
+		w.mu.Unlock()
+
+		w.guard(j)
+
+		w.mu.Lock()
+		w.current, w.candidate = nil, 0
+		w.mu.Unlock()
+		w.e.tend(w.app)
+	}
+}
+
+// guard runs the job and turns a panic into its failure: a bug in one app's
+// deployment must not take the others down.
+func (w *worker) guard(j *job) {
+	defer func() {
+		r := recover()
+		if r == nil {
+			return
+		}
+		w.e.Log.Error("Panic in a deployment", "app", w.app, "deployment", j.snapshot().ID, "error", r, "stack", string(debug.Stack()))
+		if !j.snapshot().State.Committed() {
+			w.abandon(j, Failed, "", &Failure{Step: StepTeal, Reason: fmt.Sprintf("Teal has a bug: %v", r), Hint: "please report it with the daemon's log"})
+		}
+	}()
+	w.run(j)
+}
+
+// resume takes the staged deployment up again, to promote it.
+func (w *worker) resume(ctx context.Context, by string) (Deployment, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.current != nil || w.next != nil {
+		return Deployment{}, fmt.Errorf("%w: a deployment of %s is under way; wait for it or cancel it", ErrBusy, w.app)
+	}
+	j, err := w.reopen(ctx)
+	if err != nil {
+		return Deployment{}, err
+	}
+	if by != "" && by != j.d.By {
+		j.d.Note = fmt.Sprintf("promoted by %s", by)
+	}
+	if err := w.put(j); err != nil {
+		w.e.settle(j)
+		return Deployment{}, err
+	}
+	return j.snapshot(), nil
+}
+
+// reopen gives the staged deployment a new job: the one of its push has settled.
+func (w *worker) reopen(ctx context.Context) (*job, error) {
+	open, err := w.e.Store.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range open {
+		if d.App != w.app || d.State != Staged {
+			continue
+		}
+		r, err := w.e.Store.Release(ctx, w.app, d.Release)
+		if err != nil {
+			return nil, err
+		}
+		return w.e.track(d, redactor(r.Env))
+	}
+	return nil, fmt.Errorf("%w: no release of %s is staged", ErrNothing, w.app)
+}
+
+// cancel ends what is queued, under way or staged, and waits until it has stopped.
+func (w *worker) cancel(ctx context.Context, by string) (Deployment, error) {
+	why := &interruption{Canceled, fmt.Sprintf("canceled by %s", by)}
+	w.mu.Lock()
+	current, next := w.current, w.dropNext(why)
+	w.mu.Unlock()
+	switch {
+	case current != nil && current.interrupt(why):
+		return current.await(ctx)
+	case next != nil:
+		return next.snapshot(), nil
+	case current != nil:
+		return Deployment{}, fmt.Errorf("%w: %s is live already; use restart-previous to go back", ErrNothing, ReleaseName(current.snapshot().Release))
+	}
+	return w.cancelStaged(ctx, why)
+}
+
+// cancelStaged has the worker take the staged release away.
+func (w *worker) cancelStaged(ctx context.Context, why *interruption) (Deployment, error) {
+	w.mu.Lock()
+	if w.current != nil || w.next != nil {
+		w.mu.Unlock()
+		return Deployment{}, fmt.Errorf("%w: something new is under way for %s", ErrBusy, w.app)
+	}
+	j, err := w.reopen(ctx)
+	if err == nil {
+		j.giveUp = why
+		err = w.put(j)
+	}
+	w.mu.Unlock()
+	switch {
+	case errors.Is(err, ErrNothing):
+		return Deployment{}, fmt.Errorf("%w: nothing is under way for %s", ErrNothing, w.app)
+	case err != nil:
+		return Deployment{}, err
+	}
+	return j.await(ctx)
+}
+
+// unstage ends a staged deployment because another one begins.
+func (w *worker) unstage(by Deployment) {
+	ctx, done := cleanup()
+	defer done()
+	if app, err := w.e.Store.App(ctx, w.app); err != nil || app.Staged == 0 {
+		return
+	}
+	j, err := w.reopen(ctx)
+	if err != nil {
+		w.e.Log.Error("Cannot end the staged deployment", "app", w.app, "error", err)
+		return
+	}
+	w.abandon(j, Superseded, "superseded by "+describe(by), nil)
+}
+
+// cleanup is the context for undoing: it outlives the interruption that made
+// the undoing necessary, but not for ever.
+func cleanup() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), 45*time.Second)
+}
