@@ -1,0 +1,500 @@
+package schedule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"teal/deploy"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// world is what a scheduler sees in a test: apps, stored slots, an engine.
+type world struct {
+	t      *testing.T
+	offset time.Duration // from the clock of the bubble to the clock on the wall
+	patch  func(ctx context.Context, app deploy.AppName) (deploy.Deployment, error)
+	wait   func(ctx context.Context, id deploy.DeploymentID) (deploy.Deployment, error)
+
+	mu     sync.Mutex
+	apps   []deploy.App
+	slots  map[deploy.AppName]time.Time
+	runs   []string // "app 2006-01-02T15:04:05Z"
+	events []string
+	broken error // of every call to the slots
+}
+
+// at makes a world whose clock shows the time.
+func at(t *testing.T, now string, apps ...string) *world {
+	w := &world{t: t, offset: moment(t, now).Sub(time.Now()), slots: map[deploy.AppName]time.Time{}}
+	for _, name := range apps {
+		w.apps = append(w.apps, deploy.App{Name: deploy.AppName(name), Live: 1, Active: deploy.Blue})
+	}
+	w.patch = func(context.Context, deploy.AppName) (deploy.Deployment, error) {
+		return deploy.Deployment{ID: 1, State: deploy.Queued}, nil
+	}
+	w.wait = func(_ context.Context, id deploy.DeploymentID) (deploy.Deployment, error) {
+		return deploy.Deployment{ID: id, State: deploy.Live}, nil
+	}
+	return w
+}
+
+func (w *world) now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return time.Now().Add(w.offset).UTC()
+}
+
+// jump sets the clock on the wall.
+func (w *world) jump(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.offset += d
+}
+
+func (w *world) LastSlot(_ context.Context, app deploy.AppName) (time.Time, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.slots[app], w.broken
+}
+
+func (w *world) SetSlot(_ context.Context, app deploy.AppName, slot time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.broken == nil {
+		w.slots[app] = slot
+	}
+	return w.broken
+}
+
+func (w *world) scheduler(change func(*Config)) *Scheduler {
+	c := Config{
+		Apps: func(context.Context) ([]deploy.App, error) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return slices.Clone(w.apps), nil
+		},
+		Slots: w,
+		Patch: func(ctx context.Context, app deploy.AppName) (deploy.Deployment, error) {
+			now := w.now()
+			w.mu.Lock()
+			w.runs = append(w.runs, fmt.Sprintf("%s %s", app, now.Format(time.RFC3339)))
+			w.mu.Unlock()
+			return w.patch(ctx, app)
+		},
+		Wait: func(ctx context.Context, id deploy.DeploymentID, _ time.Duration) (deploy.Deployment, error) {
+			return w.wait(ctx, id)
+		},
+		Events: func(_ context.Context, e deploy.Event) error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.events = append(w.events, fmt.Sprintf("%s: %s", e.App, e.Text))
+			return nil
+		},
+		Default:  parse(w.t, "30 3 * * *"),
+		TimeZone: time.UTC,
+		Jitter:   -1,
+		Now:      w.now,
+		Log:      slog.New(slog.DiscardHandler),
+	}
+	if change != nil {
+		change(&c)
+	}
+	return New(c)
+}
+
+// live runs a scheduler for the time, and checks that it ends.
+func (w *world) live(d time.Duration, change func(*Config)) {
+	w.during(change, func(*Scheduler) { time.Sleep(d) })
+}
+
+func (w *world) during(change func(*Config), then func(*Scheduler)) {
+	w.t.Helper()
+	s := w.scheduler(change)
+	ctx, cancel := context.WithCancel(w.t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	then(s)
+	cancel()
+	if err := <-done; err != nil {
+		w.t.Errorf("Run: %v", err)
+	}
+}
+
+func (w *world) want(runs ...string) {
+	w.t.Helper()
+	if !slices.Equal(w.runs, runs) {
+		w.t.Errorf("runs:\n  %s\nwant:\n  %s", strings.Join(w.runs, "\n  "), strings.Join(runs, "\n  "))
+	}
+}
+
+func (w *world) wantEvent(part string) {
+	w.t.Helper()
+	if !slices.ContainsFunc(w.events, func(e string) bool { return strings.Contains(e, part) }) {
+		w.t.Errorf("no event with %q in %q", part, w.events)
+	}
+}
+
+const day = 24 * time.Hour
+
+func TestEachAppIsPatchedOnceADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := at(t, "2026-11-20T12:00:00Z", "blog", "shop")
+		w.live(2*day, nil)
+		w.want("blog 2026-11-21T03:30:00Z", "shop 2026-11-21T03:30:00Z", "blog 2026-11-22T03:30:00Z", "shop 2026-11-22T03:30:00Z")
+	})
+}
+
+func TestPatchRunsOnceOnTheDaysThatChangeTheClock(t *testing.T) {
+	paris := zone(t, "Europe/Paris")
+	for start, want := range map[string]string{
+		"2026-03-28T12:00:00Z": "shop 2026-03-29T01:00:00Z", // 03:00 CEST, the first moment after the gap
+		"2026-10-24T12:00:00Z": "shop 2026-10-25T00:30:00Z", // 02:30 CEST, the first of the two
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := at(t, start, "shop")
+			w.live(day, func(c *Config) { c.Default, c.TimeZone = parse(t, "30 2 * * *"), paris })
+			w.want(want)
+		})
+	}
+}
+
+func TestSlotsMissedWhileDownAreMadeUpOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := at(t, "2026-11-20T12:00:00Z", "shop")
+		w.slots["shop"] = moment(t, "2026-11-15T03:30:00Z")
+		w.live(time.Hour, nil)
+		w.want("shop 2026-11-20T12:00:00Z")
+		w.live(time.Hour, nil)
+		w.want("shop 2026-11-20T12:00:00Z")
+	})
+}
+
+func TestFirstStartAndNewScheduleMakeNothingUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := at(t, "2026-11-20T12:00:00Z", "shop")
+		w.apps[0].PatchSchedule = "@monthly"
+		w.slots["shop"] = moment(t, "2026-11-01T00:00:00Z")
+		w.during(nil, func(*Scheduler) {
+			time.Sleep(time.Hour)
+			w.mu.Lock()
+			w.apps[0].PatchSchedule = "0 11 * * *" // would have run an hour before, and 18 days before that
+			w.mu.Unlock()
+			time.Sleep(3 * time.Hour)
+		})
+		w.want()
+		w.live(day, nil) // nor does the next start, which knows nothing of the change
+		w.want("shop 2026-11-21T11:00:00Z")
+	})
+}
+
+func TestDelaysAreStableBoundedAndSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var names []string
+		for i := range 100 {
+			names = append(names, fmt.Sprintf("app-%d", i))
+		}
+		jitter := func(c *Config) { c.Jitter = 30 * time.Minute }
+		w := at(t, "2026-11-20T12:00:00Z", names...)
+		w.live(day, jitter)
+		slot := moment(t, "2026-11-21T03:30:00Z")
+		halves := [2]int{}
+		for _, run := range w.runs {
+			at := moment(t, strings.Fields(run)[1])
+			if at.Before(slot) || at.After(slot.Add(30*time.Minute)) {
+				t.Errorf("%s lies outside of the half hour after %s", run, slot)
+			}
+			halves[min(int(at.Sub(slot)/(15*time.Minute)), 1)]++
+		}
+		if len(w.runs) != 100 || halves[0] < 30 || halves[1] < 30 {
+			t.Errorf("%d runs, %v in the two quarters", len(w.runs), halves)
+		}
+		again := at(t, "2026-11-21T03:00:00Z", names...)
+		again.live(day/2, jitter)
+		if !slices.Equal(again.runs, w.runs) {
+			t.Error("another scheduler gives other delays")
+		}
+	})
+}
+
+func TestDelayStaysBelowHalfTheTimeToTheNextSlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := at(t, "2026-11-20T12:00:00Z", "shop")
+		w.apps[0].PatchSchedule = "*/10 * * * *"
+		w.live(10*time.Hour, func(c *Config) { c.Jitter = time.Hour })
+		if len(w.runs) < 59 || len(w.runs) > 60 {
+			t.Errorf("%d runs in ten hours of a slot each ten minutes", len(w.runs))
+		}
+	})
+}
+
+func TestBusyAppIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := at(t, "2026-11-20T03:00:00Z", "blog", "shop")
+		tries := 0
+		w.patch = func(_ context.Context, app deploy.AppName) (deploy.Deployment, error) {
+			if app == "shop" {
+				if tries++; tries <= 2 {
+					return deploy.Deployment{}, fmt.Errorf("deployment 7 is under way: %w", deploy.ErrBusy)
+				}
+			}
+			return deploy.Deployment{ID: 1}, nil
+		}
+		w.live(3*time.Hour, nil)
+		w.want("blog 2026-11-20T03:30:00Z", "shop 2026-11-20T03:30:00Z", "shop 2026-11-20T03:40:00Z", "shop 2026-11-20T03:50:00Z")
+	})
+}
+
+func TestAppThatStaysBusyIsLeftUntilItsNextSlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := at(t, "2026-11-20T03:00:00Z", "shop")
+		w.patch = func(context.Context, deploy.AppName) (deploy.Deployment, error) {
+			return deploy.Deployment{}, fmt.Errorf("deployment 7 is under way: %w", deploy.ErrBusy)
+		}
+		w.live(20*time.Hour, nil)
+		if len(w.runs) != 7 || w.runs[6] != "shop 2026-11-20T04:30:00Z" {
+			t.Errorf("runs: %q, want the first try and six more, ten minutes apart", w.runs)
+		}
+		if len(w.events) != 1 {
+			t.Errorf("events: %q, want one", w.events)
+		}
+		w.wantEvent("tried for 1h0m0s, deployment 7 is under way: busy; next Sat 21 Nov 03:30 UTC")
+	})
+}
+
+func TestRunPutOffIsMadeUpAfterARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := at(t, "2026-11-20T03:00:00Z", "shop")
+		w.patch = func(context.Context, deploy.AppName) (deploy.Deployment, error) {
+			return deploy.Deployment{}, deploy.ErrBusy
+		}
+		w.live(35*time.Minute, nil)
+		w.patch = func(context.Context, deploy.AppName) (deploy.Deployment, error) { return deploy.Deployment{ID: 1}, nil }
+		w.live(time.Hour, nil)
+		w.want("shop 2026-11-20T03:30:00Z", "shop 2026-11-20T03:35:00Z")
+	})
+}
+
+func TestPinnedAppIsToldOfAndLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := at(t, "2026-11-20T03:00:00Z", "shop")
+		w.apps[0].PatchPinned = true
+		w.patch = func(context.Context, deploy.AppName) (deploy.Deployment, error) {
+			return deploy.Deployment{}, fmt.Errorf("a rollback pinned shop until the next push: %w", deploy.ErrNothing)
+		}
+		w.during(nil, func(s *Scheduler) {
+			time.Sleep(2 * time.Hour)
+			if next, ok := s.NextRun(w.apps[0]); ok {
+				t.Errorf("a pinned app is said to be patched %s", next)
+			}
+		})
+		w.want("shop 2026-11-20T03:30:00Z")
+		w.wantEvent("shop: patch run: a rollback pinned shop until the next push")
+	})
+}
+
+func TestAppThatWasNeverPushedIsNotSpokenOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := at(t, "2026-11-20T03:00:00Z", "shop")
+		w.apps[0].Live = 0
+		w.live(2*day, nil)
+		w.want()
+		if len(w.events) != 0 {
+			t.Errorf("events: %q", w.events)
+		}
+	})
+}
+
+func TestTwoFailedAppsStopTheRound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := at(t, "2026-11-20T03:00:00Z", "api", "blog", "cart", "docs")
+		w.wait = func(_ context.Context, id deploy.DeploymentID) (deploy.Deployment, error) {
+			return deploy.Deployment{ID: id, State: deploy.Failed, Failure: &deploy.Failure{Step: deploy.StepProbe, Reason: "probe answered 500"}}, nil
+		}
+		w.live(2*time.Hour, nil)
+		w.want("api 2026-11-20T03:30:00Z", "blog 2026-11-20T03:30:00Z")
+		if len(w.events) != 2 {
+			t.Errorf("events: %q, want one for each app that was left", w.events)
+		}
+		w.wantEvent("cart: left out of this patch run: api and blog failed in it; next Sat 21 Nov 03:30 UTC")
+		w.wantEvent("docs: left out")
+
+		w.runs = nil
+		w.live(day, nil) // the next round tries anew
+		w.want("api 2026-11-21T03:30:00Z", "blog 2026-11-21T03:30:00Z")
+	})
+}
+
+func TestOneFailedAppDoesNotStopTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := at(t, "2026-11-20T03:00:00Z", "api", "blog", "cart")
+		w.patch = func(_ context.Context, app deploy.AppName) (deploy.Deployment, error) {
+			if app == "api" {
+				return deploy.Deployment{}, errors.New("database or disk is full")
+			}
+			return deploy.Deployment{ID: 1}, nil
+		}
+		w.live(2*time.Hour, nil)
+		if len(w.runs) != 3 {
+			t.Errorf("runs: %q", w.runs)
+		}
+		w.wantEvent("api: patch run failed: database or disk is full")
+	})
+}
+
+func TestPanicInARunIsSurvivedAndNotRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := at(t, "2026-11-20T03:00:00Z", "api", "blog")
+		w.patch = func(_ context.Context, app deploy.AppName) (deploy.Deployment, error) {
+			if app == "api" {
+				panic("nil map")
+			}
+			return deploy.Deployment{ID: 1}, nil
+		}
+		w.live(day, nil)
+		w.want("api 2026-11-20T03:30:00Z", "blog 2026-11-20T03:30:00Z")
+		w.wantEvent("api: patch run failed: panic: nil map")
+	})
+}
+
+func TestRunsNeverOverlap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := at(t, "2026-11-20T03:00:00Z", "api", "blog")
+		under := 0
+		w.wait = func(ctx context.Context, id deploy.DeploymentID) (deploy.Deployment, error) {
+			if under++; under > 1 {
+				t.Error("two runs at the same time")
+			}
+			defer func() { under-- }()
+			sleep(ctx, 80*time.Minute)
+			return deploy.Deployment{ID: id, State: deploy.Live}, nil
+		}
+		w.live(4*time.Hour, func(c *Config) { c.Default = parse(t, "*/30 * * * *") })
+		// Slots that pass during a run become one, and no app starves.
+		w.want("api 2026-11-20T03:30:00Z", "blog 2026-11-20T04:50:00Z", "api 2026-11-20T06:10:00Z")
+	})
+}
+
+func TestRunThatNeverSettlesGivesTheNextAppItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := at(t, "2026-11-20T03:00:00Z", "api", "blog")
+		w.wait = func(ctx context.Context, _ deploy.DeploymentID) (deploy.Deployment, error) {
+			<-ctx.Done()
+			return deploy.Deployment{}, ctx.Err()
+		}
+		w.live(4*time.Hour, nil)
+		w.want("api 2026-11-20T03:30:00Z", "blog 2026-11-20T05:00:00Z")
+	})
+}
+
+func TestShutdownInARunIsNoFailureAndIsNotRunAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := at(t, "2026-11-20T03:00:00Z", "shop")
+		w.wait = func(ctx context.Context, _ deploy.DeploymentID) (deploy.Deployment, error) {
+			<-ctx.Done()
+			return deploy.Deployment{}, ctx.Err()
+		}
+		w.live(45*time.Minute, nil)
+		w.live(time.Hour, nil) // the deployment is the engine's to recover
+		w.want("shop 2026-11-20T03:30:00Z")
+		if len(w.events) != 0 {
+			t.Errorf("events: %q", w.events)
+		}
+	})
+}
+
+func TestOffMeansNever(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := at(t, "2026-11-20T03:00:00Z", "blog", "shop")
+		w.apps[0].PatchSchedule = "off"
+		w.during(nil, func(s *Scheduler) {
+			time.Sleep(2 * day)
+			if _, ok := s.NextRun(w.apps[0]); ok {
+				t.Error("an app that is off has a next run")
+			}
+			if next, ok := s.NextRun(w.apps[1]); !ok || !next.Equal(moment(t, "2026-11-22T03:30:00Z")) {
+				t.Errorf("next run of shop: %s", next)
+			}
+		})
+		w.want("shop 2026-11-20T03:30:00Z", "shop 2026-11-21T03:30:00Z")
+		w.runs = nil
+		w.live(2*day, func(c *Config) { c.Default = parse(t, "off") })
+		w.want()
+	})
+}
+
+func TestClockThatIsSetDoesNotRepeatRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := at(t, "2026-11-20T03:00:00Z", "shop")
+		w.during(nil, func(*Scheduler) {
+			time.Sleep(40 * time.Minute)
+			w.jump(-time.Hour) // 02:40 again
+			time.Sleep(2 * time.Hour)
+			w.jump(time.Hour)
+			time.Sleep(time.Hour)
+		})
+		w.want("shop 2026-11-20T03:30:00Z")
+	})
+}
+
+func TestClockThatWasYearsAheadDoesNotStopPatching(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := at(t, "2031-01-01T00:00:00Z", "shop")
+		w.slots["shop"] = moment(t, "2026-11-20T03:30:00Z")
+		w.during(nil, func(*Scheduler) {
+			time.Sleep(time.Hour) // one run, at a time that was never true
+			w.jump(moment(t, "2026-11-21T00:00:00Z").Sub(w.now()))
+			time.Sleep(6 * time.Hour)
+		})
+		w.want("shop 2031-01-01T00:00:00Z", "shop 2026-11-21T03:30:00Z")
+	})
+}
+
+func TestNothingRunsThatCannotBeMarked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := at(t, "2026-11-20T03:00:00Z", "shop")
+		w.during(nil, func(*Scheduler) {
+			time.Sleep(10 * time.Minute)
+			w.mu.Lock()
+			w.broken = errors.New("disk full")
+			w.mu.Unlock()
+			time.Sleep(2 * time.Hour)
+			w.want()
+			w.mu.Lock()
+			w.broken = nil
+			w.mu.Unlock()
+			time.Sleep(2 * time.Hour)
+		})
+		if len(w.runs) != 1 {
+			t.Errorf("runs: %q, want one when the store is well again", w.runs)
+		}
+	})
+}
+
+func TestHousekeepingRunsEachDayAndSurvivesAPanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := at(t, "2026-11-20T03:00:00Z")
+		calls := 0
+		w.live(3*day, func(c *Config) {
+			c.Daily = func(context.Context) error {
+				if calls++; calls == 1 {
+					panic("index out of range")
+				}
+				return errors.New("database is locked")
+			}
+		})
+		if calls != 3 {
+			t.Errorf("housekeeping was done %d times in three days", calls)
+		}
+	})
+}
