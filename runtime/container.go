@@ -1,0 +1,106 @@
+package runtime
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
+
+	"teal/deploy"
+)
+
+// body is all that the Engine is told about one new container.
+type body struct {
+	config *container.Config
+	host   *container.HostConfig
+	net    *network.NetworkingConfig
+}
+
+// instanceBody is the container of one instance.
+func (d *Docker) instanceBody(spec deploy.Spec, b badge, lan lan) body {
+	config := common(spec.Release, spec.Color)
+	config.Hostname = fmt.Sprintf("%s-%s-%d", b.app, b.color, b.index)
+	config.Labels = d.labels(b)
+	host := hardened(spec.Release.Settings, lan)
+	host.RestartPolicy = restarts
+	return body{config, host, lan.endpoint(b.address)}
+}
+
+// restarts brings an instance back while Teal is down; Stop switches it off.
+var restarts = container.RestartPolicy{Name: container.RestartPolicyUnlessStopped}
+
+func common(r deploy.Release, color deploy.Color) *container.Config {
+	stop := seconds(r.Settings.Stop)
+	return &container.Config{
+		Image:       r.Image,
+		Env:         environment(r, color),
+		StopTimeout: &stop,
+		// Teal's own probe decides. The Engine's would cost a process per
+		// interval and change nothing.
+		Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
+	}
+}
+
+// environment is the release's, and what Teal says, which wins.
+func environment(r deploy.Release, color deploy.Color) []string {
+	env := make([]string, 0, len(r.Env)+5)
+	for key, value := range r.Env {
+		if key != "PORT" && !strings.HasPrefix(key, "TEAL_") {
+			env = append(env, key+"="+value)
+		}
+	}
+	env = append(env,
+		"PORT="+strconv.Itoa(deploy.Port),
+		"TEAL_APP="+string(r.App),
+		"TEAL_COLOR="+string(color),
+		"TEAL_RELEASE="+r.Name(),
+		"TEAL_COMMIT="+r.Commit.ID,
+	)
+	slices.Sort(env)
+	return env
+}
+
+// hardened is what every container gets, throw-away ones too: no capability, no
+// way to gain one, limits on all that can be limited.
+func hardened(s deploy.Settings, lan lan) *container.HostConfig {
+	initProcess := true
+	host := &container.HostConfig{
+		NetworkMode: container.NetworkMode(lan.id),
+		CapDrop:     []string{"ALL"},
+		SecurityOpt: []string{"no-new-privileges"},
+		// A process 1 that reaps children and passes signals on: without it an
+		// app that does not handle SIGTERM never hears it.
+		Init: &initProcess,
+		LogConfig: container.LogConfig{Type: "local", Config: map[string]string{
+			"max-size": "10m", "max-file": "3",
+		}},
+		// When the host runs out of memory, apps go before Teal and the Engine.
+		OomScoreAdj: 500,
+		Tmpfs:       map[string]string{"/tmp": fmt.Sprintf("rw,exec,nosuid,nodev,mode=1777,size=%d", tmpSize(s))},
+		Resources: container.Resources{
+			Memory:     s.Memory,
+			MemorySwap: s.Memory, // the same number: no swap on top
+			NanoCPUs:   int64(s.CPUs * 1e9),
+			Ulimits:    []*container.Ulimit{{Name: "nofile", Soft: 65536, Hard: 65536}},
+		},
+	}
+	if s.PIDs > 0 {
+		host.PidsLimit = &s.PIDs
+	}
+	return host
+}
+
+// tmpSize is a quarter of the memory limit, which it counts against.
+func tmpSize(s deploy.Settings) int64 {
+	if s.Memory == 0 {
+		return 128 << 20
+	}
+	return max(s.Memory/4, 4<<20)
+}
+
+func seconds(d time.Duration) int { return int(math.Ceil(d.Seconds())) }
