@@ -94,6 +94,7 @@ func (w *worker) open(ctx context.Context, d Deployment) (*job, error) {
 	}
 	d, err = w.e.Store.CreateDeployment(ctx, d, text)
 	if err != nil {
+		w.e.wakeKeepers() // it may be stored all the same: the keeper ends it
 		return nil, err
 	}
 	w.e.told(Event{At: d.CreatedAt, App: w.app, Deployment: d.ID, State: Queued, By: d.By, Text: text})

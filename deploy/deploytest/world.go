@@ -1,0 +1,235 @@
+package deploytest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"teal/deploy"
+)
+
+// World is what outlives an engine: the store, the container engine with its
+// images and instances, and the repositories.
+type World struct {
+	t       testing.TB
+	Store   *Store
+	Runtime *Runtime
+	// Settings are those of every app.
+	Settings deploy.Settings
+	// Building, when set, is called in each build, before its effect.
+	Building func(ctx context.Context, req deploy.BuildRequest, log io.Writer) error
+	// Now is the engines' clock; nil: time.Now.
+	Now func() time.Time
+
+	mu      sync.Mutex
+	commits map[string]deploy.Commit // by ID
+	refs    map[string]string
+	images  map[string]bool
+	bases   int // counts refreshed base images: part of what an image is made of
+	stop    func()
+}
+
+// New makes a world with one app, "shop", that nobody has pushed to.
+func New(t testing.TB) *World {
+	s := deploy.DefaultSettings()
+	s.StartTimeout, s.ProbeInterval, s.ProbeTimeout = 400*time.Millisecond, 5*time.Millisecond, 200*time.Millisecond
+	s.Drain = 5 * time.Second
+	w := &World{
+		t: t, Store: newStore(t), Runtime: newRuntime(t), Settings: s,
+		commits: map[string]deploy.Commit{}, refs: map[string]string{}, images: map[string]bool{},
+	}
+	w.Store.PutApp(deploy.App{Name: "shop"})
+	t.Cleanup(func() {
+		w.Close()
+		w.Runtime.close()
+	})
+	return w
+}
+
+// Daemon is one life of the engine.
+type Daemon struct {
+	*deploy.Engine
+	Router *Router
+	g      *generation
+	w      *World
+}
+
+// Open starts an engine on the world, after closing the one before.
+func (w *World) Open() *Daemon {
+	w.t.Helper()
+	w.Close()
+	a := &adapters{generation: newGeneration(), w: w, r: newRouter(w.t)}
+	e := deploy.New(deploy.Config{
+		Store: storeAdapter{a}, Repositories: reposAdapter{a}, Builder: builderAdapter{a},
+		Runtime: runtimeAdapter{a}, Bench: benchAdapter{a}, Router: routerAdapter{a},
+		Domain: "test", Defaults: &w.Settings, Probe: a.probe, Now: w.Now,
+		Observe: time.Millisecond, Retry: time.Millisecond,
+		Log: slog.New(slog.NewTextHandler(testWriter{w.t}, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- e.Run(ctx) }()
+	w.stop = func() {
+		cancel()
+		select {
+		case err := <-ended:
+			if err != nil && !errors.Is(err, ErrDead) && !errors.Is(err, ErrFault) {
+				w.t.Errorf("engine: %v", err)
+			}
+		case <-time.After(20 * time.Second):
+			w.t.Error("the engine did not end")
+		}
+	}
+	return &Daemon{Engine: e, Router: a.r, g: a.generation, w: w}
+}
+
+// Close ends the engine that runs, if any.
+func (w *World) Close() {
+	if w.stop != nil {
+		w.stop()
+		w.stop = nil
+	}
+}
+
+// Fail plans how the next such call of this engine goes wrong. Calls are named
+// as the methods are; "Update <state>" for UpdateDeployment.
+func (d *Daemon) Fail(call string, m Mode) {
+	d.g.mu.Lock()
+	defer d.g.mu.Unlock()
+	d.g.plan[call] = m
+}
+
+// Hit tells whether the planned fault has happened.
+func (d *Daemon) Hit(call string) bool {
+	d.g.mu.Lock()
+	defer d.g.mu.Unlock()
+	return d.g.hit[call] > 0
+}
+
+// Died is closed when a planned death has happened.
+func (d *Daemon) Died() <-chan struct{} { return d.g.died }
+
+// Push commits text and pushes it to shop: "broken" in it makes an app that
+// answers 500, "exits" one that ends at once, "fails to build" one that can't be
+// built.
+func (d *Daemon) Push(ctx context.Context, text string, o deploy.Options) (deploy.Deployment, error) {
+	return d.Receive(ctx, d.w.Commit(text, o))
+}
+
+// Commit makes a commit and the push that brings it.
+func (w *World) Commit(text string, o deploy.Options) deploy.Push {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	id := fmt.Sprintf("%040x", len(w.commits)+0xabc0001)
+	c := deploy.Commit{ID: id, Author: "Anna <anna@example.org>", Subject: text}
+	w.commits[id] = c
+	return deploy.Push{App: "shop", Ref: "refs/heads/main", New: id, Commit: c, By: "anna", Options: o}
+}
+
+// Ref gives the subject of the commit that shop's main points at.
+func (w *World) Ref() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.commits[w.refs["refs/heads/main"]].Subject
+}
+
+// RefreshBases makes every later refreshed build give another image.
+func (w *World) RefreshBases() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.bases++
+}
+
+// Images gives how many images there are.
+func (w *World) Images() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.images)
+}
+
+func (w *World) source(commit string) (deploy.Source, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c, ok := w.commits[commit]
+	if !ok {
+		return nil, deploy.ErrNotFound
+	}
+	return tree(c.Subject), nil
+}
+
+func (w *World) advance(p deploy.Push) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.refs[p.Ref] = p.New
+	return nil
+}
+
+func (w *World) build(ctx context.Context, req deploy.BuildRequest, log io.Writer) (deploy.Built, error) {
+	if w.Building != nil {
+		if err := w.Building(ctx, req, log); err != nil {
+			return deploy.Built{}, err
+		}
+	}
+	if ctx.Err() != nil {
+		return deploy.Built{}, ctx.Err()
+	}
+	text := req.Commit.Subject
+	fmt.Fprintf(log, "building %s\n", text)
+	if strings.Contains(text, "fails to build") {
+		return deploy.Built{}, &deploy.Failure{Step: deploy.StepBuild, Reason: "step 3/4 ended with exit code 1", Hint: "look at the step's output"}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	image := fmt.Sprintf("sha256:%s/%d", text, w.bases)
+	w.images[image] = true
+	s := req.Defaults
+	if strings.Contains(text, "migrates badly") {
+		s.Release = []string{"fail"}
+	} else if strings.Contains(text, "migrates") {
+		s.Release = []string{"migrate"}
+	}
+	return deploy.Built{Image: image, Settings: s, What: "test"}, nil
+}
+
+func (w *World) hasImage(image string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.images[image]
+}
+
+func (w *World) removeImage(image string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.images, image)
+	return nil
+}
+
+// tree is a Source with one file.
+type tree string
+
+func (t tree) Files(context.Context) ([]deploy.File, error) {
+	return []deploy.File{{Path: "app", Mode: fs.ModePerm, Size: int64(len(t))}}, nil
+}
+
+func (t tree) ReadFile(_ context.Context, path string, _ int64) ([]byte, error) {
+	if path != "app" {
+		return nil, deploy.ErrNotFound
+	}
+	return []byte(t), nil
+}
+func (t tree) Tar(context.Context, io.Writer, func(string) bool) error { return nil }
+func (t tree) Close() error                                            { return nil }
+
+type testWriter struct{ t testing.TB }
+
+func (w testWriter) Write(p []byte) (int, error) {
+	w.t.Log(strings.TrimSpace(string(p)))
+	return len(p), nil
+}

@@ -1,0 +1,62 @@
+package deploy
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+func TestCleanLetsNoControlCharacterThrough(t *testing.T) {
+	for _, c := range []struct{ in, want string }{
+		{"plain", "plain"},
+		{"tab\there", "tab here"},
+		{"\x1b]0;title\x07", "?]0;title?"},
+		{"a\u202eb", "a?b"},
+		{"\xff\xfe", "??"},
+		{"grün", "grün"},
+		{"0123456789abc", "0123456789…"},
+	} {
+		if got := Clean(c.in, 10); got != c.want {
+			t.Errorf("Clean(%q) = %q, want %q", c.in, got, c.want)
+		}
+	}
+}
+
+func TestEveryMoveInTheTableIsBetweenKnownStatesAndNoOtherIsAllowed(t *testing.T) {
+	states := States()
+	for _, from := range states {
+		for _, to := range states {
+			d := Deployment{State: from}
+			err := d.to(to, time.Unix(1, 0))
+			if allowed := slices.Contains(moves[from], to); allowed != (err == nil) {
+				t.Errorf("%s to %s: %v", from, to, err)
+			}
+		}
+		if from.Ended() && len(moves[from]) > 0 {
+			t.Errorf("%s is an end and has moves", from)
+		}
+	}
+	for from, next := range moves {
+		for _, to := range next {
+			if !slices.Contains(states, from) || !slices.Contains(states, to) {
+				t.Errorf("unknown state in the table: %s to %s", from, to)
+			}
+			if from.Committed() && !to.Committed() {
+				t.Errorf("%s lies right of the bar and may become %s", from, to)
+			}
+		}
+	}
+}
+
+func TestAppNames(t *testing.T) {
+	for _, ok := range []string{"ab", "shop", "my-app-2", "a123456789012345678901234567890123456789"} {
+		if _, err := ParseAppName(ok); err != nil {
+			t.Errorf("%q: %v", ok, err)
+		}
+	}
+	for _, bad := range []string{"", "a", "1a", "-a", "a-", "A", "a_b", "a b", "../x", "a/b", "a--b", "$(id)", "a\nb", "a1234567890123456789012345678901234567890"} {
+		if _, err := ParseAppName(bad); err == nil {
+			t.Errorf("%q was taken", bad)
+		}
+	}
+}
