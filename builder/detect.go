@@ -1,0 +1,126 @@
+package builder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"sort"
+	"strings"
+
+	"teal/deploy"
+)
+
+// kind is one row of the table of what Teal builds without a Dockerfile. To
+// widen the table, add a row and a file with its detect function.
+type kind struct {
+	name string // "Go"
+	// looks is what the row looks for, as a person would name it: for the
+	// message that says that nothing was found.
+	looks string
+	// detect gives the plan, or nil when the tree is not of this kind. A tree
+	// that is of this kind but can't be built is a *deploy.Failure.
+	detect func(ctx context.Context, t *tree) (*plan, error)
+}
+
+// kinds is the table. The first row that has a plan wins: languages before
+// static sites, as many apps carry an index.html or a public/ as well.
+var kinds = []kind{
+	{name: "Go", looks: "go.mod at the root", detect: detectGo},
+	{name: "static site", looks: "index.html at the root or in public/, or a Staticfile", detect: detectStatic},
+}
+
+// plan is how a tree without a Dockerfile is built.
+type plan struct {
+	what       string   // for the history: "Go 1.26: go.mod found"
+	why        []string // for the log: one finding a line
+	dockerfile string
+	omit       []string // patterns of files that are not sent, as in .dockerignore
+}
+
+// tree is what a detect function looks at.
+type tree struct {
+	app    deploy.AppName
+	scope  string // names the app's own build caches: no app sees those of another one
+	main   string // build.main of teal.toml
+	source deploy.Source
+	files  map[string]deploy.File
+	paths  []string // sorted
+}
+
+// maxSourceFile is the longest file that detection reads.
+const maxSourceFile = 4 << 20
+
+func newTree(ctx context.Context, source deploy.Source) (*tree, error) {
+	files, err := source.Files(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list the commit's files: %w", err)
+	}
+	t := &tree{source: source, files: make(map[string]deploy.File, len(files))}
+	for _, f := range files {
+		t.files[f.Path] = f
+		t.paths = append(t.paths, f.Path)
+	}
+	sort.Strings(t.paths)
+	return t, nil
+}
+
+// has tells whether a regular file is there.
+func (t *tree) has(name string) bool {
+	f, ok := t.files[name]
+	return ok && f.Mode.IsRegular()
+}
+
+// hasDir tells whether a file lies below the directory.
+func (t *tree) hasDir(dir string) bool {
+	i := sort.SearchStrings(t.paths, dir+"/")
+	return i < len(t.paths) && strings.HasPrefix(t.paths[i], dir+"/")
+}
+
+// in lists the files right in a directory ("." for the root), without those below.
+func (t *tree) in(dir string) []string {
+	var found []string
+	for _, p := range t.paths {
+		if path.Dir(p) == dir {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// dirsIn lists the directories right in a directory that have a file right in them.
+func (t *tree) dirsIn(dir string) []string {
+	seen := map[string]bool{}
+	var found []string
+	for _, p := range t.paths {
+		if d := path.Dir(p); path.Dir(d) == dir && !seen[d] {
+			seen[d] = true
+			found = append(found, d)
+		}
+	}
+	return found
+}
+
+func (t *tree) read(ctx context.Context, name string) ([]byte, error) {
+	data, err := t.source.ReadFile(ctx, name, maxSourceFile)
+	if err != nil && !errors.Is(err, deploy.ErrNotFound) {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	return data, err
+}
+
+// detect goes through the table.
+func detect(ctx context.Context, t *tree) (*plan, error) {
+	for _, k := range kinds {
+		p, err := k.detect(ctx, t)
+		if err != nil || p != nil {
+			return p, err
+		}
+	}
+	var looked []string
+	for _, k := range kinds {
+		looked = append(looked, fmt.Sprintf("%s (%s)", k.looks, k.name))
+	}
+	return nil, failure("there is no Dockerfile, and nothing else that Teal knows how to build",
+		"add a Dockerfile, or one of: "+strings.Join(looked, "; "), nil, nil)
+}

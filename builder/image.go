@@ -1,0 +1,114 @@
+package builder
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/image"
+
+	"teal/deploy"
+)
+
+// The labels of app images.
+const (
+	labelNamespace = "teal.namespace"
+	labelApp       = "teal.app"
+	labelCommit    = "teal.commit"
+)
+
+func (j *job) labels() map[string]string {
+	return map[string]string{
+		labelNamespace: j.config.Namespace,
+		labelApp:       string(j.req.App),
+		labelCommit:    j.req.Commit.ID,
+	}
+}
+
+// repository is what the names of an app's images begin with.
+func (b *Builder) repository(app deploy.AppName) string {
+	return "teal-" + b.config.Namespace + "/" + string(app)
+}
+
+func (j *job) tag(tag string) string { return j.repository(j.req.App) + ":" + tag }
+
+// name gives a built image the name that keeps it, "<commit>-<address>", and
+// takes the one away that it was built under. The same image may come out of
+// several builds at once; each does the same, and no moment is without a name.
+func (j *job) name(ctx context.Context, id, building string) error {
+	short := j.req.Commit.Short()
+	if short == "" {
+		short = "none"
+	}
+	final := j.tag(short + "-" + strings.TrimPrefix(id, "sha256:")[:12])
+	if err := j.config.Engine.ImageTag(ctx, id, final); err != nil {
+		return fmt.Errorf("name the image %s: %w", final, engineError(ctx, j.config.Engine, err))
+	}
+	if _, err := j.config.Engine.ImageRemove(ctx, building, image.RemoveOptions{}); err != nil && !errdefs.IsNotFound(err) {
+		j.config.Log.Warn("cannot take away a build's own name", "app", j.req.App, "image", building, "error", err)
+	}
+	return nil
+}
+
+// RemoveImage implements deploy.Builder. An image that does not carry the labels
+// of this installation and of the app is refused.
+func (b *Builder) RemoveImage(ctx context.Context, app deploy.AppName, id string) error {
+	found, err := b.config.Engine.ImageInspect(ctx, id)
+	switch {
+	case errdefs.IsNotFound(err):
+		return nil
+	case err != nil:
+		return fmt.Errorf("remove image %s of %s: %w", id, app, engineError(ctx, b.config.Engine, err))
+	}
+	var labels map[string]string
+	if found.Config != nil {
+		labels = found.Config.Labels
+	}
+	if labels[labelNamespace] != b.config.Namespace || labels[labelApp] != string(app) {
+		return fmt.Errorf("image %s is not one of %s: it is left alone", id, app)
+	}
+	used, err := b.inUse(ctx, found.ID)
+	if err != nil || used {
+		return err
+	}
+	if err := b.untag(ctx, app, found); err != nil {
+		return fmt.Errorf("remove image %s of %s: %w", id, app, engineError(ctx, b.config.Engine, err))
+	}
+	return nil
+}
+
+// inUse tells whether a container, running or not, was made from the image.
+func (b *Builder) inUse(ctx context.Context, id string) (bool, error) {
+	containers, err := b.config.Engine.ContainerList(ctx, container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("ancestor", id))})
+	if err != nil {
+		return false, fmt.Errorf("list the containers of image %s: %w", id, engineError(ctx, b.config.Engine, err))
+	}
+	return len(containers) > 0, nil
+}
+
+// untag takes the image's names in the app's repository away; with its last
+// name it goes. A name that someone else gave it is left, and keeps it.
+func (b *Builder) untag(ctx context.Context, app deploy.AppName, found image.InspectResponse) error {
+	refs, others := []string{}, 0
+	for _, tag := range found.RepoTags {
+		if strings.HasPrefix(tag, b.repository(app)+":") {
+			refs = append(refs, tag)
+		} else {
+			others++
+		}
+	}
+	if len(refs) == 0 && others == 0 {
+		refs = []string{found.ID}
+	}
+	for _, ref := range refs {
+		_, err := b.config.Engine.ImageRemove(ctx, ref, image.RemoveOptions{PruneChildren: true})
+		// A conflict: a container was made from it since. It stays.
+		if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,301 @@
+package builder
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"teal/deploy"
+)
+
+// manifestName is the file in which an app says what it wants.
+const manifestName = "teal.toml"
+
+// maxManifest is the longest teal.toml that is read.
+const maxManifest = 64 << 10
+
+// Manifest is what an app's teal.toml says, laid over the server's defaults. The
+// file lies at the root of the repository; it may be missing, and every key in
+// it may be missing. Keys that are not listed here are an error, so that a
+// misspelled one is not silently without effect.
+//
+//	instances = 2                    # containers of each color, 1 to 10
+//	release = "/app migrate --all"   # run once in the new image before anything is switched;
+//	                                 # words as in a shell but without one: 'a b' and "a b" are one word.
+//	release = ["/app", "migrate"]    # the same as a list, nothing is split
+//	release_timeout = "10m"          # its limit, 1s to 24h
+//	keep = 5                         # older releases whose image is kept, 0 to 100
+//
+//	[build]
+//	dockerfile = "docker/Dockerfile" # default: Dockerfile, and without one what Teal finds
+//	main = "./cmd/web"               # Go without a Dockerfile: the package to build, when there are several
+//	timeout = "20m"                  # 10s to 24h
+//	args = { FLAVOR = "plain" }      # ARGs of the Dockerfile; readable in the image's history: no secrets
+//
+//	[probe]
+//	path = "/healthz"                # what must answer with a status below 400; begins with "/"
+//	interval = "500ms"               # between two tries, 50ms to 1m
+//	timeout = "2s"                   # of one try, 50ms to 5m
+//	start_timeout = "60s"            # from start to the first good answer, 1s to 1h
+//
+//	[switch]
+//	grace = "5m"                     # how long the replaced color keeps running, 0s to 168h
+//	drain = "30s"                    # how long requests in flight may take after a switch, 0s to 1h
+//	stop = "10s"                     # SIGTERM to SIGKILL, 0s to 10m
+//
+//	[limits]                         # of each instance
+//	memory = "512MiB"                # 16MiB to 1TiB; kB, MB, GB are powers of 1000, KiB, MiB, GiB of 1024
+//	cpus = 1.5                       # cores, 0.05 to 512
+//	pids = 512                       # processes and threads, 8 to 1000000
+type Manifest struct {
+	Settings   deploy.Settings
+	Dockerfile string            // "" when the file does not say
+	Main       string            // Go main package, "./cmd/web"; "" when the file does not say
+	Args       map[string]string // build arguments
+}
+
+// manifestFile is the file as it is decoded. A nil pointer: not set.
+type manifestFile struct {
+	Instances      *int64    `toml:"instances"`
+	Release        any       `toml:"release"`
+	ReleaseTimeout *duration `toml:"release_timeout"`
+	Keep           *int64    `toml:"keep"`
+	Build          struct {
+		Dockerfile *string           `toml:"dockerfile"`
+		Main       *string           `toml:"main"`
+		Timeout    *duration         `toml:"timeout"`
+		Args       map[string]string `toml:"args"`
+	} `toml:"build"`
+	Probe struct {
+		Path         *string   `toml:"path"`
+		Interval     *duration `toml:"interval"`
+		Timeout      *duration `toml:"timeout"`
+		StartTimeout *duration `toml:"start_timeout"`
+	} `toml:"probe"`
+	Switch struct {
+		Grace *duration `toml:"grace"`
+		Drain *duration `toml:"drain"`
+		Stop  *duration `toml:"stop"`
+	} `toml:"switch"`
+	Limits struct {
+		Memory *size    `toml:"memory"`
+		CPUs   *float64 `toml:"cpus"`
+		PIDs   *int64   `toml:"pids"`
+	} `toml:"limits"`
+}
+
+// manifestKeys are the keys that a misspelled one is compared with.
+var manifestKeys = []string{
+	"instances", "release", "release_timeout", "keep",
+	"build", "build.dockerfile", "build.main", "build.timeout", "build.args",
+	"probe", "probe.path", "probe.interval", "probe.timeout", "probe.start_timeout",
+	"switch", "switch.grace", "switch.drain", "switch.stop",
+	"limits", "limits.memory", "limits.cpus", "limits.pids",
+}
+
+// ParseManifest reads a teal.toml over the defaults. The error is one line for
+// the person who wrote the file.
+func ParseManifest(data []byte, defaults deploy.Settings) (Manifest, error) {
+	var file manifestFile
+	decoder := toml.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&file); err != nil {
+		return Manifest{}, manifestError(err)
+	}
+	m := Manifest{Settings: defaults}
+	if err := m.overlay(file); err != nil {
+		return Manifest{}, fmt.Errorf("%s: %w", manifestName, err)
+	}
+	return m, nil
+}
+
+// manifestError puts the decoder's error into words.
+func manifestError(err error) error {
+	var unknown *toml.StrictMissingError
+	if errors.As(err, &unknown) && len(unknown.Errors) > 0 {
+		first := unknown.Errors[0]
+		key := strings.Join(first.Key(), ".")
+		line, _ := first.Position()
+		if near := nearest(key, manifestKeys); near != "" {
+			return fmt.Errorf("%s line %d: there is no key %q; is %q meant?", manifestName, line, deploy.Clean(key, 60), near)
+		}
+		return fmt.Errorf("%s line %d: there is no key %q", manifestName, line, deploy.Clean(key, 60))
+	}
+	text := deploy.Clean(strings.TrimPrefix(err.Error(), "toml: "), 200)
+	var decode *toml.DecodeError
+	if errors.As(err, &decode) {
+		line, _ := decode.Position()
+		return fmt.Errorf("%s line %d: %s", manifestName, line, text)
+	}
+	return fmt.Errorf("%s: %s", manifestName, text)
+}
+
+// overlay checks what is set and puts it over the defaults.
+func (m *Manifest) overlay(f manifestFile) error {
+	s := &m.Settings
+	return errors.Join(first(
+		number("instances", f.Instances, 1, deploy.MaxInstances, func(n int64) { s.Instances = int(n) }),
+		release(f.Release, &s.Release),
+		span("release_timeout", f.ReleaseTimeout, time.Second, 24*time.Hour, &s.ReleaseTimeout),
+		number("keep", f.Keep, 0, 100, func(n int64) { s.Keep = int(n) }),
+		repoFile("build.dockerfile", f.Build.Dockerfile, &m.Dockerfile),
+		mainPackage(f.Build.Main, &m.Main),
+		span("build.timeout", f.Build.Timeout, 10*time.Second, 24*time.Hour, &s.BuildTimeout),
+		buildArgs(f.Build.Args, &m.Args),
+		probePath(f.Probe.Path, &s.ProbePath),
+		span("probe.interval", f.Probe.Interval, 50*time.Millisecond, time.Minute, &s.ProbeInterval),
+		span("probe.timeout", f.Probe.Timeout, 50*time.Millisecond, 5*time.Minute, &s.ProbeTimeout),
+		span("probe.start_timeout", f.Probe.StartTimeout, time.Second, time.Hour, &s.StartTimeout),
+		span("switch.grace", f.Switch.Grace, 0, 168*time.Hour, &s.Grace),
+		span("switch.drain", f.Switch.Drain, 0, time.Hour, &s.Drain),
+		span("switch.stop", f.Switch.Stop, 0, 10*time.Minute, &s.Stop),
+		memory(f.Limits.Memory, &s.Memory),
+		cpus(f.Limits.CPUs, &s.CPUs),
+		number("limits.pids", f.Limits.PIDs, 8, 1000000, func(n int64) { s.PIDs = n }),
+	))
+}
+
+// first gives the first error: one thing to correct at a time, in the file's order.
+func first(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func number(key string, value *int64, low, high int64, set func(int64)) error {
+	if value == nil {
+		return nil
+	}
+	if *value < low || *value > high {
+		return fmt.Errorf("%s = %d is out of range: %d to %d", key, *value, low, high)
+	}
+	set(*value)
+	return nil
+}
+
+func span(key string, value *duration, low, high time.Duration, to *time.Duration) error {
+	if value == nil {
+		return nil
+	}
+	d := time.Duration(*value)
+	if d < low || d > high {
+		return fmt.Errorf("%s = %q is out of range: %s to %s", key, d, low, high)
+	}
+	*to = d
+	return nil
+}
+
+func memory(value *size, to *int64) error {
+	if value == nil {
+		return nil
+	}
+	if *value < 16<<20 || *value > 1<<40 {
+		return fmt.Errorf("limits.memory is %d bytes, which is out of range: 16MiB to 1TiB", int64(*value))
+	}
+	*to = int64(*value)
+	return nil
+}
+
+func cpus(value *float64, to *float64) error {
+	if value == nil {
+		return nil
+	}
+	if !(*value >= 0.05 && *value <= 512) { // not a number is refused too
+		return fmt.Errorf("limits.cpus = %v is out of range: 0.05 to 512", *value)
+	}
+	*to = *value
+	return nil
+}
+
+// release takes a command as a string, which is split, or as a list.
+func release(value any, to *[]string) error {
+	var argv []string
+	switch v := value.(type) {
+	case nil:
+		return nil
+	case string:
+		words, err := splitArgv(v)
+		if err != nil {
+			return fmt.Errorf("release: %w", err)
+		}
+		argv = words
+	case []any:
+		for _, item := range v {
+			word, ok := item.(string)
+			if !ok {
+				return fmt.Errorf("release: every item of the list must be a string")
+			}
+			argv = append(argv, word)
+		}
+	default:
+		return fmt.Errorf("release must be a string or a list of strings")
+	}
+	if len(argv) > 256 || slices.ContainsFunc(argv, func(w string) bool { return strings.ContainsRune(w, 0) }) {
+		return fmt.Errorf("release has more than 256 words, or a zero byte in one")
+	}
+	if len(argv) > 0 && argv[0] == "" {
+		return fmt.Errorf("release: its first word, the command, is empty")
+	}
+	*to = argv
+	return nil
+}
+
+// repoFile checks the path of a file in the repository.
+func repoFile(key string, value *string, to *string) error {
+	if value == nil {
+		return nil
+	}
+	clean, err := repoPath(*value)
+	if err != nil || clean == "." {
+		return fmt.Errorf("%s = %q is not the path of a file in the repository", key, deploy.Clean(*value, 80))
+	}
+	*to = clean
+	return nil
+}
+
+func mainPackage(value *string, to *string) error {
+	if value == nil {
+		return nil
+	}
+	clean, err := repoPath(*value)
+	if err != nil {
+		return fmt.Errorf("build.main = %q is not a directory in the repository: write it like \"./cmd/web\"", deploy.Clean(*value, 80))
+	}
+	*to = clean
+	return nil
+}
+
+func probePath(value *string, to *string) error {
+	if value == nil {
+		return nil
+	}
+	if !strings.HasPrefix(*value, "/") || deploy.Clean(*value, 1024) != *value || strings.ContainsAny(*value, " #") {
+		return fmt.Errorf("probe.path = %q is not a path: it begins with \"/\" and has no spaces, e.g. \"/healthz\"", deploy.Clean(*value, 80))
+	}
+	*to = *value
+	return nil
+}
+
+var argName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
+
+func buildArgs(args map[string]string, to *map[string]string) error {
+	if len(args) > 100 {
+		return fmt.Errorf("build.args has %d entries: at most 100", len(args))
+	}
+	for name := range args {
+		if !argName.MatchString(name) {
+			return fmt.Errorf("build.args: %q is not a name for an ARG: letters, digits and '_'", deploy.Clean(name, 60))
+		}
+	}
+	*to = args
+	return nil
+}

@@ -1,0 +1,101 @@
+package builder
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/docker/docker/api/types/image"
+)
+
+const (
+	// registryPatience is how long a registry may take to say that it is there.
+	registryPatience = 5 * time.Second
+	// registryMemory is how long its silence is remembered.
+	registryMemory = 5 * time.Minute
+	// pullTimeout bounds one pull.
+	pullTimeout = 10 * time.Minute
+)
+
+// answer is what is remembered of a registry that did not answer.
+type answer struct {
+	at  time.Time
+	err error
+}
+
+// remoteDigest asks the image's registry, through the Engine, which image the
+// name stands for now. It is the quick way to see whether a registry can be
+// reached at all; one that could not be is not asked again for a while.
+func (s *Stack) remoteDigest(ctx context.Context, ref string) (string, error) {
+	host := registryHost(ref)
+	s.mu.Lock()
+	known, ok := s.answered[host]
+	s.mu.Unlock()
+	if ok && s.now().Sub(known.at) < registryMemory {
+		return "", known.err
+	}
+	asked, cancel := context.WithTimeout(ctx, registryPatience)
+	defer cancel()
+	found, err := s.engine.DistributionInspect(asked, ref, "")
+	if err == nil {
+		return string(found.Descriptor.Digest), nil
+	}
+	if ctx.Err() != nil {
+		return "", context.Cause(ctx)
+	}
+	if unreachable(asked, err) {
+		s.mu.Lock()
+		s.answered[host] = answer{at: s.now(), err: err}
+		s.mu.Unlock()
+	}
+	return "", err
+}
+
+// unreachable tells a registry that does not answer from one that says no.
+func unreachable(asked context.Context, err error) bool {
+	text := err.Error()
+	return asked.Err() != nil || strings.Contains(text, "dial tcp") || strings.Contains(text, "no such host") ||
+		strings.Contains(text, "i/o timeout") || strings.Contains(text, "Client.Timeout")
+}
+
+// registryHost is the part of an image name that says which registry has it.
+func registryHost(ref string) string {
+	first, _, more := strings.Cut(ref, "/")
+	if more && (strings.ContainsAny(first, ".:") || first == "localhost") {
+		return first
+	}
+	return "docker.io"
+}
+
+// pull fetches an image and moves its name to what was fetched.
+func (s *Stack) pull(ctx context.Context, ref string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, pullTimeout, fmt.Errorf("pulling %s took longer than %s", ref, pullTimeout))
+	defer cancel()
+	stream, err := s.engine.ImagePull(ctx, ref, image.PullOptions{})
+	if err != nil {
+		return engineError(ctx, s.engine, err)
+	}
+	defer stream.Close()
+	return drain(ctx, stream)
+}
+
+// drain reads a stream of progress messages to its end and gives the error in it.
+func drain(ctx context.Context, stream io.Reader) error {
+	for in := json.NewDecoder(stream); ; {
+		var e event
+		switch err := in.Decode(&e); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil:
+			return fmt.Errorf("read the Engine's answer: %w", err)
+		case e.Error != "":
+			return errors.New(e.Error)
+		}
+	}
+}

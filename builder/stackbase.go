@@ -1,0 +1,201 @@
+package builder
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path"
+	"strings"
+	"time"
+
+	"teal/deploy"
+)
+
+// bundlePath is where Debian keeps the certificate authorities.
+const bundlePath = "etc/ssl/certs/ca-certificates.crt"
+
+// essential are mmdebstrap's arguments for teal/base. The merged-usr hook and its
+// package keep perl out, 46 MB that nothing else needs; copyright files stay, as
+// their licenses ask.
+var essential = []string{
+	"--variant=essential",
+	"--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
+	"--include=usr-is-merged,ca-certificates",
+	`--aptopt=Apt::Install-Recommends "false"`,
+	"--dpkgopt=path-exclude=/usr/share/man/*",
+	"--dpkgopt=path-exclude=/usr/share/doc/*",
+	"--dpkgopt=path-include=/usr/share/doc/*/copyright",
+	"--dpkgopt=path-exclude=/usr/share/locale/*",
+	"--dpkgopt=path-exclude=/usr/share/info/*",
+	"--dpkgopt=path-exclude=/usr/share/i18n/*",
+}
+
+// bootstrapTimeout bounds mmdebstrap, which takes half a minute to two.
+const bootstrapTimeout = 15 * time.Minute
+
+// prepareBase takes the official Debian image, or bootstraps from Debian packages.
+func (s *Stack) prepareBase(ctx context.Context, p *progress) (*product, error) {
+	bundle, err := caBundle(s.caFile)
+	if err != nil {
+		return nil, err
+	}
+	digest, err := s.remoteDigest(ctx, s.debianImage)
+	if err == nil {
+		return &product{
+			packages: hashOf(digest, string(bundle)),
+			source:   s.debianImage,
+			install: func(ctx context.Context, name string, labels map[string]string, p *progress) error {
+				p.say("pulling %s", s.debianImage)
+				if err := s.pull(ctx, s.debianImage); err != nil {
+					return err
+				}
+				return s.build(ctx, name, labels, p,
+					namedFile{"Dockerfile", []byte("FROM " + s.debianImage + "\nCOPY ca.crt /" + bundlePath + "\n")},
+					namedFile{"ca.crt", bundle})
+			},
+		}, nil
+	}
+	p.say("no registry answers for %s; bootstrapping Debian %s from packages, which takes a minute", s.debianImage, s.debianSuite)
+	return s.bootstrap(ctx, bundle)
+}
+
+// bootstrap runs mmdebstrap into a temporary file: which packages came is known
+// only at the end, and an image that would hold the same ones is not made.
+func (s *Stack) bootstrap(ctx context.Context, bundle []byte) (*product, error) {
+	file, err := os.CreateTemp("", "teal-base-*.tar")
+	if err != nil {
+		return nil, err
+	}
+	rootfs := tempArchive{file}
+	packages, err := s.debootstrap(ctx, rootfs, bundle)
+	if err != nil {
+		return nil, errors.Join(err, rootfs.Close())
+	}
+	return &product{
+		packages: hashOf(packages, string(bundle)),
+		source:   fmt.Sprintf("Debian %s, %d packages", s.debianSuite, strings.Count(packages, "\n")),
+		install: func(ctx context.Context, name string, labels map[string]string, _ *progress) error {
+			if _, err := rootfs.Seek(0, io.SeekStart); err != nil {
+				return err
+			}
+			changes := []string{"ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", `CMD ["/bin/sh"]`}
+			for key, value := range labels {
+				changes = append(changes, fmt.Sprintf("LABEL %s=%q", key, value))
+			}
+			return s.importTar(ctx, name+":latest", changes, func(w io.Writer) error {
+				_, err := io.Copy(w, rootfs)
+				return err
+			})
+		},
+		close: func() { _ = rootfs.Close() },
+	}, nil
+}
+
+// debootstrap writes the root file system to w and returns its packages.
+func (s *Stack) debootstrap(ctx context.Context, w io.Writer, bundle []byte) (string, error) {
+	command, err := exec.LookPath("mmdebstrap")
+	if err != nil {
+		return "", fmt.Errorf("no registry answers and mmdebstrap is not installed (apt-get install mmdebstrap): %w", err)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, bootstrapTimeout, fmt.Errorf("mmdebstrap took longer than %s", bootstrapTimeout))
+	defer cancel()
+	args := append(append([]string(nil), s.variant...), "--format=tar", s.debianSuite, "-")
+	cmd := exec.CommandContext(ctx, command, args...)
+	cmd.WaitDelay = 10 * time.Second
+	// Asked to end first: mmdebstrap removes its own work on SIGTERM.
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	said := &tailWriter{ring: ring{max: 5}}
+	cmd.Stderr = said
+	r, pipe := io.Pipe()
+	cmd.Stdout = pipe
+	var packages string
+	filtered := make(chan error, 1) // its value comes after the last write to packages
+	go func() {
+		var err error
+		packages, err = filterRootfs(w, r, bundle)
+		if err == nil {
+			_, err = io.Copy(io.Discard, r) // the padding after the archive's end
+		}
+		_ = r.CloseWithError(err)
+		filtered <- err
+	}()
+	runErr := cmd.Run()
+	_ = pipe.CloseWithError(runErr)
+	filterErr := <-filtered
+	switch {
+	case ctx.Err() != nil:
+		return "", context.Cause(ctx)
+	case runErr != nil:
+		return "", fmt.Errorf("mmdebstrap: %w: %s", runErr, strings.Join(said.lines, "; "))
+	case filterErr != nil:
+		return "", fmt.Errorf("read what mmdebstrap made: %w", filterErr)
+	}
+	return packages, nil
+}
+
+// filterRootfs copies a root file system without device files and what apt left,
+// adds the certificate authorities, and returns the list of packages.
+func filterRootfs(w io.Writer, r io.Reader, bundle []byte) (packages string, err error) {
+	in, out := tar.NewReader(r), tar.NewWriter(w)
+	for {
+		header, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return "", err
+		}
+		name := strings.TrimPrefix(path.Clean(header.Name), "/")
+		body := io.Reader(in)
+		switch {
+		case leftOut(name, header):
+			continue
+		case name == bundlePath:
+			header.Size, body = int64(len(bundle)), bytes.NewReader(bundle)
+		case name == dpkgStatus:
+			text, err := io.ReadAll(io.LimitReader(in, maxDpkgStatus))
+			if err != nil {
+				return "", err
+			}
+			packages, body = dpkgList(text), bytes.NewReader(text)
+		}
+		if err := out.WriteHeader(header); err != nil {
+			return "", err
+		}
+		if _, err := io.Copy(out, body); err != nil {
+			return "", err
+		}
+	}
+	return packages, out.Close()
+}
+
+func leftOut(name string, header *tar.Header) bool {
+	if header.Typeflag == tar.TypeChar || header.Typeflag == tar.TypeBlock {
+		return true
+	}
+	isFile := header.Typeflag == tar.TypeReg
+	return strings.HasPrefix(name, "var/lib/apt/lists/") ||
+		isFile && (strings.HasPrefix(name, "var/cache/apt/") || strings.HasPrefix(name, "var/log/"))
+}
+
+// tailWriter keeps the last lines that a command wrote.
+type tailWriter struct {
+	ring
+	partial string
+}
+
+func (t *tailWriter) Write(p []byte) (int, error) {
+	lines := strings.Split(t.partial+string(p), "\n")
+	t.partial = deploy.Clean(lines[len(lines)-1], maxLine)
+	for _, line := range lines[:len(lines)-1] {
+		if line = tidy(line); line != "" {
+			t.add(line)
+		}
+	}
+	return len(p), nil
+}
