@@ -36,7 +36,7 @@ type world struct {
 
 // at makes a world whose clock shows the time.
 func at(t *testing.T, now string, apps ...string) *world {
-	w := &world{t: t, offset: moment(t, now).Sub(time.Now()), slots: map[deploy.AppName]time.Time{}}
+	w := &world{t: t, offset: time.Until(moment(t, now)), slots: map[deploy.AppName]time.Time{}}
 	for _, name := range apps {
 		w.apps = append(w.apps, deploy.App{Name: deploy.AppName(name), Live: 1, Active: deploy.Blue})
 	}
