@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -29,7 +30,7 @@ func (db *DB) Activate(ctx context.Context, from deploy.Color, d deploy.Deployme
 		if !slices.Contains(promotable, was) {
 			return fmt.Errorf("deployment %d of %s: %w: it is %s and cannot be promoted", d.ID, d.App, deploy.ErrConflict, was)
 		}
-		if d.Replaces, err = db.swap(t, from, d); err != nil {
+		if d.Replaces, err = t.swap(from, d); err != nil {
 			return err
 		}
 		if err := t.retire(d); err != nil {
@@ -64,15 +65,18 @@ func checkCommit(from deploy.Color, d deploy.Deployment) error {
 
 // swap moves the app to the deployment's color and release, and gives the
 // release that was live.
-func (db *DB) swap(t tx, from deploy.Color, d deploy.Deployment) (replaced int, err error) {
-	app, err := db.app(t.ctx, t, d.App)
-	if err != nil {
+func (t tx) swap(from deploy.Color, d deploy.Deployment) (replaced int, err error) {
+	var active deploy.Color
+	var pinned bool
+	err = t.row(`SELECT active, live, patch_pinned FROM apps WHERE name = ?`, d.App).Scan(&active, &replaced, &pinned)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return 0, noApp(d.App)
+	case err != nil:
 		return 0, err
+	case active != from:
+		return 0, fmt.Errorf("app %s: %w: its active color is %q, not %q", d.App, deploy.ErrConflict, active, from)
 	}
-	if app.Active != from {
-		return 0, fmt.Errorf("app %s: %w: its active color is %q, not %q", d.App, deploy.ErrConflict, app.Active, from)
-	}
-	pinned := app.PatchPinned
 	switch d.Cause {
 	case deploy.CauseRollback:
 		pinned = true
@@ -81,17 +85,21 @@ func (db *DB) swap(t tx, from deploy.Color, d deploy.Deployment) (replaced int, 
 	}
 	_, err = t.exec(`
 		UPDATE apps SET active = ?, live = ?, previous = ?, replaced_at = ?, staged = 0, patch_pinned = ?
-		WHERE name = ?`, d.Color, d.Release, app.Live, micros(d.PromotedAt), pinned, d.App)
-	return app.Live, err
+		WHERE name = ?`, d.Color, d.Release, replaced, micros(d.PromotedAt), pinned, d.App)
+	return replaced, err
 }
+
+// moveOthers moves the app's other deployments that are in one of two or three
+// states. It goes by the index on state: the commit must not take longer the
+// longer the history is.
+const moveOthers = `UPDATE deployments SET state = ?, version = version + 1 WHERE app = ? AND id <> ? AND state IN `
 
 // retire moves the deployments that came before: what was live is Warm now,
 // what was kept before that has lost its color to d.
 func (t tx) retire(d deploy.Deployment) error {
-	const move = `UPDATE deployments SET state = ?, version = version + 1 WHERE app = ? AND id <> ? AND state IN `
-	if _, err := t.exec(move+`('warm', 'asleep')`, deploy.Replaced, d.App, d.ID); err != nil {
+	if _, err := t.exec(moveOthers+`('warm', 'asleep')`, deploy.Replaced, d.App, d.ID); err != nil {
 		return err
 	}
-	_, err := t.exec(move+`('promoting', 'draining', 'live')`, deploy.Warm, d.App, d.ID)
+	_, err := t.exec(moveOthers+`('promoting', 'draining', 'live')`, deploy.Warm, d.App, d.ID)
 	return err
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -29,7 +30,13 @@ func (db *DB) Backup(ctx context.Context, path string) error {
 	return nil
 }
 
+// copyTo copies through a connection of its own: those of the readers may write
+// nothing at all, and the writer's turn would hold up deployments.
 func (db *DB) copyTo(ctx context.Context, path string) error {
-	_, err := db.reader.ExecContext(ctx, `VACUUM INTO ?`, path)
-	return err
+	pool, err := sql.Open("sqlite", dsn(filepath.Join(db.dir, "teal.db"), nil))
+	if err != nil {
+		return err
+	}
+	_, err = pool.ExecContext(ctx, `VACUUM INTO ?`, path)
+	return errors.Join(db.explain(err), pool.Close())
 }

@@ -104,7 +104,7 @@ func (db *DB) UpdateDeployment(ctx context.Context, d deploy.Deployment, text st
 		if err := t.tell(db.eventOf(d, entered, text)); err != nil {
 			return err
 		}
-		return db.post(t, alert)
+		return db.post(t, d, alert)
 	})
 	if err != nil {
 		return deploy.Deployment{}, err

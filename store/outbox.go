@@ -13,15 +13,15 @@ const selectDelivery = `
 	SELECT id, channel, message_id, alert, attempts, next_at, last_error, created_at, done_at, gave_up
 	FROM outbox `
 
-// post puts the alert into the outbox once per channel, unless its episode is
-// there already.
-func (db *DB) post(t tx, alert *deploy.Alert) error {
+// post puts the alert about the deployment into the outbox once per channel,
+// unless its episode is there already.
+func (db *DB) post(t tx, d deploy.Deployment, alert *deploy.Alert) error {
 	if alert == nil {
 		return nil
 	}
 	a := *alert
 	if a.Episode == "" {
-		a.Episode = fmt.Sprintf("deployment %d", a.Deployment) // then it is one of its own
+		a.Episode = fmt.Sprintf("deployment %d", d.ID) // then it is one of its own
 	}
 	a.At, a.ServingSince, a.Commit.At = a.At.UTC(), a.ServingSince.UTC(), a.Commit.At.UTC()
 	now := micros(db.now())
@@ -29,9 +29,9 @@ func (db *DB) post(t tx, alert *deploy.Alert) error {
 		_, err := t.exec(`
 			INSERT INTO outbox (app, episode, channel, message_id, alert, next_at, created_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (episode, channel) DO NOTHING`,
-			a.App, a.Episode, channel, db.messageID(a.Deployment, channel), document{a}, now, now)
+			d.App, a.Episode, channel, db.messageID(d.ID, channel), document{a}, now, now)
 		if err != nil {
-			return fmt.Errorf("alert for deployment %d by %s: %w", a.Deployment, channel, err)
+			return fmt.Errorf("alert for deployment %d by %s: %w", d.ID, channel, err)
 		}
 	}
 	return nil

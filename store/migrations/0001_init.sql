@@ -104,7 +104,7 @@ CREATE TABLE deployments (
     version        INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX deployments_of_app ON deployments (app, id);
-CREATE INDEX deployments_by_state ON deployments (state);
+CREATE INDEX deployments_by_state ON deployments (state, app);
 
 CREATE TABLE log_lines (
     deployment INTEGER NOT NULL REFERENCES deployments (id) ON DELETE CASCADE,
