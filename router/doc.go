@@ -1,0 +1,43 @@
+// Package router carries every request of every user to an instance of the
+// color that serves, and switches between colors without dropping one.
+//
+// # The switch
+//
+// The table (host → app → instances of production and of preview) is an
+// immutable snapshot behind one atomic pointer. [Router.Point] builds the next
+// snapshot and swaps the pointer; nothing reloads. A request takes its place
+// by load, add, re-check: it loads the snapshot, adds itself to the in-flight
+// count of the release it found there, and looks whether the snapshot is still
+// the current one; if not, it takes itself off and begins again. So once Point
+// has returned, no request starts on a release that the new route does not
+// name, and the in-flight count of the old one can only fall.
+// [Router.Drain] waits for it to reach zero.
+//
+// # The life of a request
+//
+//	front      net/http's server parses it (HTTP/1.1, HTTP/2 over TLS, h2c)
+//	guard      what net/http lets through and an app should not see is refused
+//	claim      host → app → release → instance with the fewer requests of two
+//	connect    a pooled connection that is alive, or a fresh one
+//	send       the head as it came, minus hop-by-hop, plus who forwarded it
+//	receive    1xx pass at once; the head, the body as it comes, the trailers
+//	settle     the connection goes back on the shelf if both sides are whole
+//
+// The goroutine of the handler drives the upstream connection itself: no
+// hand-over to other goroutines, except one for a request body that is too
+// large to be read first. The request path takes no lock of this package and
+// touches no store; the mutexes here guard changes of the table, and the
+// register of open connections, which changes when one is opened or closed.
+//
+// # Again, or not
+//
+// A request is tried again only if that cannot deliver it twice: always when
+// no connection was had; when nothing of it was written; and, for GET, HEAD,
+// OPTIONS and TRACE without a body, once when the connection ended before the
+// first byte of an answer. Each try claims anew, so it follows a switch. A
+// request that must not be sent twice is given a used connection only if the
+// instance has shown that it keeps idle ones open (see trust.go).
+//
+// An answer that breaks off is passed on as broken: the client's connection
+// (or stream) is reset, nothing is appended, and it is never shown as complete.
+package router

@@ -1,0 +1,134 @@
+package router
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"teal/deploy"
+)
+
+// Drain waits until no request is in flight on the release by a front-end that
+// no longer points at it, and returns how many were unanswered when ctx ended:
+// those are cut. Requests of a front-end that shows the release (the preview of
+// the color that was just replaced) are none of a drain's business, and sockets
+// are not waited for.
+func (r *Router) Drain(ctx context.Context, app deploy.AppName, release int) (cut int) {
+	p := r.pool(app, release)
+	if p == nil {
+		return 0
+	}
+	p.waiting.Add(1)
+	defer p.waiting.Add(-1)
+	// The tick is for several Drains at once: landed wakes one of them.
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		fronts := r.leftBehind(p)
+		if p.flyingOn(fronts) == 0 {
+			return 0
+		}
+		select {
+		case <-p.landed:
+		case <-tick.C:
+		case <-ctx.Done():
+			for _, f := range r.leftBehind(p) {
+				cut += p.cut(f)
+			}
+			return cut
+		}
+	}
+}
+
+// leftBehind gives the front-ends that do not point at the pool.
+func (r *Router) leftBehind(p *pool) []frontEnd {
+	e := r.table.Load().apps[p.app]
+	var fronts []frontEnd
+	for _, f := range [...]frontEnd{production, preview} {
+		if e == nil || e.sides[f].pool != p {
+			fronts = append(fronts, f)
+		}
+	}
+	return fronts
+}
+
+func (p *pool) flyingOn(fronts []frontEnd) (n int64) {
+	for _, f := range fronts {
+		n += p.flying[f].Load()
+	}
+	return n
+}
+
+// Release closes what is left open to the release. Its WebSockets get a Close
+// frame with status 1001, spread over Limits.CloseSpread, and are cut two
+// seconds after the last, or when ctx ends.
+func (r *Router) Release(ctx context.Context, app deploy.AppName, release int) {
+	p := r.pool(app, release)
+	if p == nil {
+		return
+	}
+	p.closeIdle()
+	p.dismiss(ctx)
+	p.closeIdle()
+}
+
+// dismiss ends the sockets of the pool.
+func (p *pool) dismiss(ctx context.Context) {
+	p.mu.Lock()
+	p.released = true
+	p.mu.Unlock()
+	open := p.openTunnels()
+	if len(open) == 0 {
+		return
+	}
+	// Few sockets need no spreading.
+	spread := min(p.router.limits.CloseSpread, time.Duration(len(open))*10*time.Millisecond)
+	each := time.NewTicker(max(spread/time.Duration(len(open)), 1))
+	defer each.Stop()
+	for _, t := range open {
+		t.leave()
+		select {
+		case <-each.C:
+		case <-ctx.Done():
+		}
+	}
+	p.awaitTunnels(ctx, leaveGrace)
+	for _, t := range p.openTunnels() {
+		t.cut()
+	}
+}
+
+func (p *pool) awaitTunnels(ctx context.Context, d time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for len(p.openTunnels()) > 0 {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// dismissAll ends the sockets of all releases at once.
+func (r *Router) dismissAll(ctx context.Context) {
+	var wg sync.WaitGroup
+	for _, p := range r.allPools() {
+		wg.Go(func() { p.dismiss(ctx) })
+	}
+	wg.Wait()
+}
+
+func (r *Router) allPools() []*pool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []*pool
+	for _, releases := range r.pools {
+		for _, p := range releases {
+			all = append(all, p)
+		}
+	}
+	return all
+}

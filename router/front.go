@@ -1,0 +1,102 @@
+package router
+
+import (
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"time"
+)
+
+// front is a front-end as net/http's server sees it.
+type front struct {
+	router *Router
+	end    frontEnd
+}
+
+// ServeHTTP takes one request through. What it panics with is
+// http.ErrAbortHandler only, which makes net/http break the connection.
+func (f front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.router.handlers.Add(1)
+	defer f.router.handlers.Add(-1)
+	x := f.exchange(w, r)
+	defer x.end()
+	if no := guard(r); no != nil {
+		x.refuse(no)
+		return
+	}
+	if f.end == preview && !x.mayPreview() {
+		return
+	}
+	if f.router.table.Load().find(x.host) == nil {
+		x.page(pageNoApp(x))
+		return
+	}
+	if fault := x.prepare(); fault != nil {
+		x.fault = fault
+		x.refuse(bodyRefusal(fault.err))
+		return
+	}
+	x.run()
+}
+
+func (f front) exchange(w http.ResponseWriter, r *http.Request) *exchange {
+	x := &exchange{
+		router: f.router,
+		front:  f.end,
+		w:      w,
+		r:      r,
+		start:  f.router.now(),
+		host:   plainHost(r.Host),
+		client: addressOf(r.RemoteAddr),
+		scheme: "http",
+	}
+	if r.TLS != nil {
+		x.scheme = "https"
+	}
+	x.trusted = f.router.trustsClient(x.client)
+	if id := r.Header.Get("X-Request-Id"); x.trusted && legalID(id) {
+		x.id = id
+	} else {
+		x.id = f.router.config.RequestID()
+	}
+	return x
+}
+
+// mayPreview asks whether the client may see previews, and tells it if not.
+func (x *exchange) mayPreview() bool {
+	allowed := x.router.config.PreviewAllowed
+	if allowed == nil || allowed(x.r) {
+		return true
+	}
+	known := x.r.Header.Get("Authorization") != "" || x.r.Header.Get("Cookie") != ""
+	x.page(pagePreviewClosed(x, known))
+	return false
+}
+
+// end counts and logs the request, however it ended.
+func (x *exchange) end() {
+	if reason := recover(); reason != nil {
+		defer x.breakOff(reason)
+	}
+	now := x.router.now()
+	took := time.Duration(now - x.start)
+	if x.owner != nil && !x.socket {
+		x.owner.figures.count(x.fault != nil && x.fault.failed())
+		if !x.stream && (x.fault == nil || x.fault.failed()) {
+			x.owner.figures.took(now, took)
+		}
+	}
+	x.router.logAccess(x, took)
+}
+
+// breakOff breaks the client's connection. A panic that is ours to mend is
+// told, and ends this request only.
+func (x *exchange) breakOff(reason any) {
+	if reason != http.ErrAbortHandler {
+		x.router.log.Error("request panicked", "error", fmt.Sprint(reason), "stack", string(debug.Stack()))
+	}
+	if x.pool != nil {
+		x.unclaim()
+	}
+	panic(http.ErrAbortHandler)
+}

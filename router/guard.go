@@ -1,0 +1,111 @@
+package router
+
+import (
+	"net/http"
+	"strings"
+)
+
+// refusal is why a request is not let in.
+type refusal struct {
+	status int
+	text   string
+}
+
+// guard refuses what net/http's server lets through and what an app, or a
+// parser between here and there, could understand otherwise.
+func guard(r *http.Request) *refusal {
+	switch {
+	case r.Method == http.MethodConnect:
+		return &refusal{http.StatusNotImplemented, "CONNECT is not offered here"}
+	case !isToken(r.Method):
+		return &refusal{http.StatusBadRequest, "the method is not one"}
+	case r.Host != "" && plainHost(r.Host) == "":
+		return &refusal{http.StatusBadRequest, "the Host is not a host name"}
+	case !isTarget(target(r)):
+		return &refusal{http.StatusBadRequest, "the request target is not a path"}
+	case r.ProtoMajor == 2:
+		return guardHTTP2(r)
+	}
+	return guardUpgrade(r)
+}
+
+// guardHTTP2 refuses the connection-specific fields of HTTP/1.1 (RFC 9113 §8.2.2).
+func guardHTTP2(r *http.Request) *refusal {
+	for _, name := range [...]string{"Connection", "Proxy-Connection", "Keep-Alive", "Transfer-Encoding", "Upgrade"} {
+		if _, there := r.Header[name]; there {
+			return &refusal{http.StatusBadRequest, "the field " + name + " has no place in HTTP/2"}
+		}
+	}
+	if te := r.Header["Te"]; len(te) > 0 && (len(te) > 1 || te[0] != "trailers") {
+		return &refusal{http.StatusBadRequest, "the field TE may only say trailers in HTTP/2"}
+	}
+	return nil
+}
+
+// guardUpgrade lets only WebSockets change the protocol. An app that accepted
+// "Upgrade: h2c" would speak HTTP/2 past all rules here.
+func guardUpgrade(r *http.Request) *refusal {
+	upgrade := r.Header["Upgrade"]
+	switch {
+	case len(upgrade) == 0:
+		return nil
+	case hasToken(upgrade, "h2c"):
+		return &refusal{http.StatusBadRequest, "an upgrade to h2c is not offered; speak HTTP/2 from the first byte"}
+	case r.ContentLength != 0:
+		return &refusal{http.StatusBadRequest, "a request with a body can't change the protocol"}
+	}
+	return nil
+}
+
+// wantsWebSocket tells whether the request opens a WebSocket (RFC 6455 §4.1).
+// Any other Upgrade is not passed on; RFC 9110 §7.8 lets a server ignore it.
+func wantsWebSocket(r *http.Request) bool {
+	upgrade := r.Header["Upgrade"]
+	return len(upgrade) == 1 && strings.EqualFold(upgrade[0], "websocket") &&
+		r.Method == http.MethodGet && r.ProtoMajor == 1 && r.ProtoMinor == 1 &&
+		hasToken(r.Header["Connection"], "upgrade")
+}
+
+// target gives the path and query byte for byte as they came. The absolute
+// form loses scheme and host, which net/http has made the Host (RFC 9112 §3.2.2).
+func target(r *http.Request) string {
+	uri := r.RequestURI
+	if strings.HasPrefix(uri, "/") {
+		return uri
+	}
+	_, rest, ok := strings.Cut(uri, "://")
+	if !ok {
+		return uri
+	}
+	switch i := strings.IndexAny(rest, "/?"); {
+	case i < 0:
+		return "/"
+	case rest[i] == '?':
+		return "/" + rest[i:]
+	default:
+		return rest[i:]
+	}
+}
+
+// isTarget tells whether s can stand in a request line, as origin-form.
+func isTarget(s string) bool {
+	if s == "" || s[0] != '/' {
+		return false
+	}
+	for i := range len(s) {
+		if b := s[i]; b <= ' ' || b == 0x7f || b == '#' {
+			return false
+		}
+	}
+	return true
+}
+
+// isToken tells whether s is a token (RFC 9110 §5.6.2).
+func isToken(s string) bool {
+	for i := range len(s) {
+		if b := s[i]; !isAlnum(b) && strings.IndexByte("!#$%&'*+-.^_`|~", b) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}

@@ -1,0 +1,109 @@
+package router
+
+import (
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"teal/deploy"
+)
+
+// asideFor is how long an instance that refused a connection is put aside.
+const asideFor = time.Second
+
+type instanceKey struct {
+	id   string
+	addr netip.AddrPort
+}
+
+// instance is one instance of a release and the connections to it.
+type instance struct {
+	deploy.Instance
+
+	pool *pool
+	addr string // Addr, as the dialer wants it
+
+	flying   atomic.Int64
+	requests atomic.Uint64
+	sockets  atomic.Int64
+	// asideUntil is when an instance that refused is tried again, by Router.now.
+	asideUntil atomic.Int64
+	// gone: no table names it; its connections are not kept.
+	gone  atomic.Bool
+	shelf shelf
+	trust trust
+}
+
+func newInstance(p *pool, in deploy.Instance) *instance {
+	i := &instance{Instance: in, pool: p, addr: in.Addr.String()}
+	i.shelf.size = p.router.limits.MaxIdle
+	return i
+}
+
+// aside tells whether the instance refused a moment ago.
+func (in *instance) aside(now int64) bool { return now < in.asideUntil.Load() }
+
+func (in *instance) putAside() {
+	in.asideUntil.Store(in.pool.router.now() + int64(asideFor))
+}
+
+func (in *instance) betterThan(other *instance, now int64) bool {
+	if a, b := in.aside(now), other.aside(now); a != b {
+		return b
+	}
+	return in.flying.Load() < other.flying.Load()
+}
+
+// used takes an idle connection that is alive; nil when there is none that may
+// carry the request. Dead ones found on the way are closed.
+func (in *instance) used(repeatable bool) *conn {
+	now := in.pool.router.now()
+	for {
+		c := in.shelf.take()
+		if c == nil {
+			return nil
+		}
+		idle := time.Duration(now - c.since)
+		if !c.alive() {
+			in.trust.died(now, idle)
+			c.close()
+			continue
+		}
+		if idle >= in.pool.router.limits.UpstreamIdle {
+			c.close()
+			continue
+		}
+		if !repeatable && !in.trust.allows(now, idle) {
+			in.keep(c)
+			return nil
+		}
+		return c
+	}
+}
+
+// keep puts a connection on the shelf, unless there is no use for it.
+func (in *instance) keep(c *conn) {
+	if !in.shelf.put(c) {
+		c.close()
+		return
+	}
+	// The table may have dropped the instance between the look and the put;
+	// whoever comes second clears the shelf.
+	if in.gone.Load() {
+		in.shelf.clear()
+	}
+}
+
+// sweep closes the connections that were idle for too long, and learns from
+// the others whether the instance keeps idle connections open.
+func (in *instance) sweep(now int64) {
+	in.shelf.each(func(c *conn) (keep bool) {
+		idle := time.Duration(now - c.since)
+		if !c.alive() {
+			in.trust.died(now, idle)
+			return false
+		}
+		in.trust.lived(idle)
+		return idle < in.pool.router.limits.UpstreamIdle
+	})
+}

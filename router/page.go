@@ -1,0 +1,196 @@
+package router
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"teal/deploy"
+)
+
+//go:embed page.html
+var pageHTML string
+
+var pageTemplate = template.Must(template.New("page").Parse(pageHTML))
+
+// page is what the router says itself, when no app can.
+type page struct {
+	Status    int
+	Title     string
+	Text      string
+	Hint      string
+	RequestID string
+	App       deploy.AppName // the app that was asked for; "" when none is known
+	// RetryAfter is in seconds; 0: not said.
+	RetryAfter int
+	realm      bool // WWW-Authenticate goes with it
+}
+
+func pageNoApp(x *exchange) page {
+	p := page{
+		Status: http.StatusNotFound,
+		Title:  "There is no app here",
+		Text:   "No app answers to this address.",
+		Hint:   "If you expect one here, check the address, or whether the app has this domain.",
+	}
+	if x.host != "" {
+		p.Text = fmt.Sprintf("No app answers to %s.", x.host)
+	}
+	if name, ok := strings.CutSuffix(x.host, "."+x.router.config.Domain); ok && name != "" {
+		if app, err := deploy.ParseAppName(name); err == nil {
+			p.Hint = fmt.Sprintf("The first push to an app named %s would put it here.", app)
+		}
+	}
+	return p
+}
+
+func pageNoRelease(x *exchange, e *entry) page {
+	if x.front == preview {
+		return page{
+			Status: http.StatusNotFound,
+			App:    e.route.App,
+			Title:  "There is nothing to preview",
+			Text:   fmt.Sprintf("No release of %s waits to be promoted, and none was replaced a moment ago.", e.route.App),
+			Hint:   "Push with -o no-promote to look at a release here before it goes live.",
+		}
+	}
+	return page{
+		Status:     http.StatusServiceUnavailable,
+		App:        e.route.App,
+		Title:      "Nothing is live yet",
+		Text:       fmt.Sprintf("The app %s is there, but none of its releases has gone live.", e.route.App),
+		Hint:       "It will answer here after its first successful push.",
+		RetryAfter: 10,
+	}
+}
+
+func pageDown(x *exchange) page {
+	return page{
+		Status:     http.StatusServiceUnavailable,
+		App:        x.owner.app,
+		Title:      "The app is down",
+		Text:       fmt.Sprintf("No instance of %s is running at the moment.", x.owner.app),
+		Hint:       "Please try again shortly.",
+		RetryAfter: 5,
+	}
+}
+
+func pageBusy(x *exchange) page {
+	return page{
+		Status:     http.StatusServiceUnavailable,
+		App:        x.owner.app,
+		Title:      "Too busy",
+		Text:       fmt.Sprintf("%s is answering as many requests as it may at once.", x.owner.app),
+		Hint:       "Please try again in a moment.",
+		RetryAfter: 1,
+	}
+}
+
+func pageBroken(x *exchange) page {
+	return page{
+		Status:     http.StatusBadGateway,
+		App:        x.owner.app,
+		Title:      "The app did not answer",
+		Text:       fmt.Sprintf("The connection to %s failed before there was an answer.", x.owner.app),
+		Hint:       "Please try again. If it stays like this, its owner finds the reason in the app's log.",
+		RetryAfter: 0,
+	}
+}
+
+func pageLate(x *exchange) page {
+	return page{
+		Status: http.StatusGatewayTimeout,
+		App:    x.owner.app,
+		Title:  "The app took too long",
+		Text:   fmt.Sprintf("%s did not answer in time.", x.owner.app),
+		Hint:   "What was asked for may have been done all the same: look before you try again.",
+	}
+}
+
+func pagePreviewClosed(x *exchange, known bool) page {
+	if known {
+		return page{
+			Status: http.StatusForbidden,
+			Title:  "This preview is not for you",
+			Text:   "You are signed in, but may not see the previews of this app.",
+			Hint:   "Ask one of the app's owners for access.",
+		}
+	}
+	return page{
+		Status: http.StatusUnauthorized,
+		Title:  "Sign in to see this preview",
+		Text:   "Previews are shown only to people who have access to the app.",
+		Hint:   "Sign in at the console, then come back.",
+		realm:  true,
+	}
+}
+
+// unreadBody is how long the body of a request may take that a page answers.
+const unreadBody = 5 * time.Second
+
+// refuse answers a request that is not let in, and closes the connection,
+// because what follows on it can't be trusted to be a request.
+func (x *exchange) refuse(no *refusal) {
+	if x.r.ProtoMajor == 1 {
+		x.w.Header().Set("Connection", "close")
+	}
+	x.page(page{Status: no.status, Title: http.StatusText(no.status), Text: "The request was refused: " + no.text + "."})
+}
+
+// page answers with p: as HTML to a browser, as JSON to who asks for it, else as text.
+func (x *exchange) page(p page) {
+	p.RequestID = x.id
+	kind, body := p.render(x.r.Header["Accept"])
+	h := x.w.Header()
+	h.Set("Content-Type", kind)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
+	h.Set("X-Request-Id", x.id)
+	if p.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(p.RetryAfter))
+	}
+	if p.realm {
+		h.Set("WWW-Authenticate", `Teal realm="preview"`)
+	}
+	if x.upload == nil && x.streams() {
+		x.readDeadline(time.Now().Add(unreadBody)) // net/http reads some of it
+	}
+	x.armWrite()
+	x.status, x.began = p.Status, true
+	x.w.WriteHeader(p.Status)
+	if x.r.Method != http.MethodHead {
+		n, _ := x.w.Write(body)
+		x.sent += int64(n)
+	}
+}
+
+// render makes the body in the form that the Accept field prefers.
+func (p page) render(accept []string) (kind string, body []byte) {
+	want := strings.ToLower(strings.Join(accept, ","))
+	switch {
+	case strings.Contains(want, "text/html"):
+		var b bytes.Buffer
+		if err := pageTemplate.Execute(&b, p); err == nil {
+			return "text/html; charset=utf-8", b.Bytes()
+		}
+	case strings.Contains(want, "application/json"), strings.Contains(want, "+json"):
+		body, _ := json.Marshal(map[string]any{
+			"status": p.Status, "error": p.Title, "message": p.Text, "hint": p.Hint,
+			"app": p.App, "request_id": p.RequestID,
+		})
+		return "application/json", append(body, '\n')
+	}
+	text := fmt.Sprintf("%d %s\n%s\n", p.Status, p.Title, p.Text)
+	if p.Hint != "" {
+		text += p.Hint + "\n"
+	}
+	return "text/plain; charset=utf-8", []byte(text)
+}

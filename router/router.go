@@ -1,0 +1,225 @@
+package router
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"teal/deploy"
+)
+
+// Router sends requests to instances. It satisfies deploy.Router. Its table is
+// memory: whoever makes one fills it with Point.
+type Router struct {
+	config Config
+	limits Limits
+	log    *slog.Logger
+	born   time.Time
+
+	table atomic.Pointer[table]
+	lines chan []byte // of the access log; nil: none
+	// dropped counts lines of the access log that were not kept up with.
+	dropped atomic.Uint64
+	// handlers is how many requests and sockets are being handled, and lets
+	// Serve return only when they have ended.
+	handlers atomic.Int64
+
+	// mu serializes changes of the table. Requests never take it.
+	mu     sync.Mutex
+	pools  map[deploy.AppName]map[int]*pool // by release
+	claims map[string][]deploy.AppName      // host → the apps that want it, first come first
+	seen   uint64                           // counts Points, to find the oldest pool
+}
+
+var _ deploy.Router = (*Router)(nil)
+
+// keptPools is how many releases per app that no front-end shows are
+// remembered for their figures.
+const keptPools = 8
+
+// New makes a router with an empty table. It starts nothing: Serve does.
+func New(c Config) *Router {
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.RequestID == nil {
+		c.RequestID = randomID
+	}
+	r := &Router{
+		config: c,
+		limits: c.Limits.withDefaults(),
+		log:    c.Log,
+		born:   time.Now(),
+		pools:  map[deploy.AppName]map[int]*pool{},
+		claims: map[string][]deploy.AppName{},
+	}
+	if c.AccessLog != nil {
+		r.lines = make(chan []byte, 4096)
+	}
+	r.table.Store(newTable())
+	return r
+}
+
+func randomID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// now is the router's clock: nanoseconds since it was made, monotonic.
+func (r *Router) now() int64 { return int64(time.Since(r.born)) }
+
+func (r *Router) trusted(addr netip.Addr) bool {
+	return slices.ContainsFunc(r.config.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
+
+// Point replaces the app's route in one atomic step: production and preview
+// together. Connections and counters of a release that stays are kept.
+func (r *Router) Point(route deploy.Route) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seen++
+	next := r.table.Load().clone()
+	e := &entry{route: route}
+	e.sides[production] = r.side(route.App, route.Live)
+	e.sides[preview] = r.side(route.App, route.Preview)
+	r.place(next, e)
+	r.swap(next)
+	r.retire(route.App)
+}
+
+// Remove takes the app out of the table. Requests in flight end in their own time.
+func (r *Router) Remove(app deploy.AppName) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	next := r.table.Load().clone()
+	old := next.apps[app]
+	if old == nil {
+		return
+	}
+	delete(next.apps, app)
+	for _, host := range old.route.Hosts {
+		r.giveUp(next, host, app)
+	}
+	r.swap(next)
+	r.retire(app)
+}
+
+// swap makes next the table. From here on no request starts on what next does not name.
+func (r *Router) swap(next *table) {
+	old := r.table.Swap(next)
+	close(old.replaced)
+}
+
+// place puts the entry into the table under its hosts, and gives up the hosts
+// that the app had and no longer wants.
+func (r *Router) place(t *table, e *entry) {
+	app := e.route.App
+	e.route.Hosts = plainHosts(e.route.Hosts)
+	if old := t.apps[app]; old != nil {
+		for _, host := range old.route.Hosts {
+			if !slices.Contains(e.route.Hosts, host) {
+				r.giveUp(t, host, app)
+			}
+		}
+	}
+	t.apps[app] = e
+	for _, host := range e.route.Hosts {
+		if !slices.Contains(r.claims[host], app) {
+			r.claims[host] = append(r.claims[host], app)
+		}
+		if owner := r.claims[host][0]; owner != app {
+			r.log.Warn("host is wanted by two apps; the first keeps it", "host", host, "app", owner, "other", app)
+			continue
+		}
+		t.set(host, e)
+	}
+}
+
+// giveUp takes a host from the app; the next app that wanted it gets it.
+func (r *Router) giveUp(t *table, host string, app deploy.AppName) {
+	left := slices.DeleteFunc(r.claims[host], func(a deploy.AppName) bool { return a == app })
+	if len(left) == 0 {
+		delete(r.claims, host)
+		t.set(host, nil)
+		return
+	}
+	r.claims[host] = left
+	t.set(host, t.apps[left[0]])
+}
+
+func plainHosts(hosts []string) []string {
+	out := make([]string, 0, len(hosts))
+	for _, h := range hosts {
+		star := ""
+		if len(h) > 2 && h[:2] == "*." {
+			star, h = "*.", h[2:]
+		}
+		if h = plainHost(h); h != "" && !slices.Contains(out, star+h) {
+			out = append(out, star+h)
+		}
+	}
+	return out
+}
+
+// side makes what a front-end shows, with the pool of the release if it is known.
+func (r *Router) side(app deploy.AppName, b deploy.Backend) side {
+	if b.Release == 0 {
+		return side{}
+	}
+	if r.pools[app] == nil {
+		r.pools[app] = map[int]*pool{}
+	}
+	p := r.pools[app][b.Release]
+	if p == nil {
+		p = newPool(r, app, b.Release)
+		r.pools[app][b.Release] = p
+	}
+	p.color, p.seen = b.Color, r.seen
+	s := side{backend: b, pool: p}
+	for _, in := range b.Instances {
+		if in.Running && in.Addr.IsValid() {
+			s.instances = append(s.instances, p.instance(in))
+		}
+	}
+	return s
+}
+
+// retire closes the idle connections to what the table no longer names, and
+// forgets the oldest of the app's releases that nothing points at.
+func (r *Router) retire(app deploy.AppName) {
+	e := r.table.Load().apps[app]
+	var unused []*pool
+	for _, p := range r.pools[app] {
+		p.keepOnly(func(in *instance) bool {
+			return e != nil && (e.sides[production].names(in) || e.sides[preview].names(in))
+		})
+		if e == nil || (e.sides[production].pool != p && e.sides[preview].pool != p) {
+			unused = append(unused, p)
+		}
+		if e == nil || e.sides[production].pool != p {
+			p.closeIdle()
+		}
+	}
+	slices.SortFunc(unused, func(a, b *pool) int { return int(b.seen) - int(a.seen) })
+	for i, p := range unused {
+		if (e == nil || i >= keptPools) && p.empty() {
+			delete(r.pools[app], p.release)
+		}
+	}
+	if len(r.pools[app]) == 0 {
+		delete(r.pools, app)
+	}
+}
+
+// pool gives the pool of a release; nil for one never seen.
+func (r *Router) pool(app deploy.AppName, release int) *pool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.pools[app][release]
+}

@@ -1,0 +1,77 @@
+package router
+
+import (
+	"slices"
+	"strings"
+
+	"teal/deploy"
+)
+
+// AppStats is what the router knows of one app now, for the console.
+type AppStats struct {
+	App     deploy.AppName
+	Hosts   []string
+	Live    BackendStats
+	Preview BackendStats
+}
+
+// BackendStats is one release that a front-end shows; Release 0: none.
+type BackendStats struct {
+	Color     deploy.Color
+	Release   int
+	Figures   deploy.Figures
+	Instances []InstanceStats
+}
+
+// InstanceStats is one running instance of a release.
+type InstanceStats struct {
+	ID       string
+	Index    int
+	Addr     string
+	InFlight int    // requests it is answering now
+	Sockets  int    // WebSockets that are open now
+	Idle     int    // connections kept for the next requests
+	Requests uint64 // that were sent to it
+	Aside    bool   // it refused a connection a moment ago
+}
+
+// Stats gives every app in the table, by name.
+func (r *Router) Stats() []AppStats {
+	t := r.table.Load()
+	all := make([]AppStats, 0, len(t.apps))
+	for app, e := range t.apps {
+		all = append(all, AppStats{
+			App:     app,
+			Hosts:   slices.Clone(e.route.Hosts),
+			Live:    r.backendStats(&e.sides[production]),
+			Preview: r.backendStats(&e.sides[preview]),
+		})
+	}
+	slices.SortFunc(all, func(a, b AppStats) int { return strings.Compare(string(a.App), string(b.App)) })
+	return all
+}
+
+func (r *Router) backendStats(s *side) BackendStats {
+	if s.pool == nil {
+		return BackendStats{}
+	}
+	now := r.now()
+	out := BackendStats{
+		Color:   s.backend.Color,
+		Release: s.backend.Release,
+		Figures: s.pool.snapshot(now),
+	}
+	for _, in := range s.instances {
+		out.Instances = append(out.Instances, InstanceStats{
+			ID:       in.ID,
+			Index:    in.Index,
+			Addr:     in.addr,
+			InFlight: int(in.flying.Load()),
+			Sockets:  int(in.sockets.Load()),
+			Idle:     max(int(in.shelf.count.Load()), 0),
+			Requests: in.requests.Load(),
+			Aside:    in.aside(now),
+		})
+	}
+	return out
+}

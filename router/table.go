@@ -1,0 +1,121 @@
+package router
+
+import (
+	"maps"
+	"math/rand/v2"
+	"strings"
+
+	"teal/deploy"
+)
+
+// frontEnd is which listening port a request came in by.
+type frontEnd int
+
+const (
+	production frontEnd = iota
+	preview
+)
+
+func (f frontEnd) String() string {
+	if f == preview {
+		return "preview"
+	}
+	return "production"
+}
+
+// table is the snapshot that requests are routed by. It is never changed:
+// Point makes another one and swaps the pointer.
+type table struct {
+	hosts map[string]*entry // exact, as plainHost gives them
+	wild  map[string]*entry // "*.example.com" is kept as ".example.com"
+	apps  map[deploy.AppName]*entry
+	// replaced is closed when a newer table has taken this one's place.
+	replaced chan struct{}
+}
+
+// entry is one app in a table.
+type entry struct {
+	route deploy.Route
+	sides [2]side // by frontEnd
+}
+
+// side is what one front-end shows of an app.
+type side struct {
+	backend   deploy.Backend
+	pool      *pool       // nil: there is no release
+	instances []*instance // the running ones
+}
+
+func newTable() *table {
+	return &table{
+		hosts:    map[string]*entry{},
+		wild:     map[string]*entry{},
+		apps:     map[deploy.AppName]*entry{},
+		replaced: make(chan struct{}),
+	}
+}
+
+func (t *table) clone() *table {
+	return &table{
+		hosts:    maps.Clone(t.hosts),
+		wild:     maps.Clone(t.wild),
+		apps:     maps.Clone(t.apps),
+		replaced: make(chan struct{}),
+	}
+}
+
+// find looks a host up: exact first, then a wildcard for exactly one label.
+func (t *table) find(host string) *entry {
+	if e := t.hosts[host]; e != nil {
+		return e
+	}
+	if i := strings.IndexByte(host, '.'); i > 0 {
+		return t.wild[host[i:]]
+	}
+	return nil
+}
+
+// set makes e the entry of the host (nil: of none).
+func (t *table) set(host string, e *entry) {
+	m := t.hosts
+	if suffix, ok := strings.CutPrefix(host, "*"); ok {
+		m, host = t.wild, suffix
+	}
+	if e == nil {
+		delete(m, host)
+		return
+	}
+	m[host] = e
+}
+
+// names tells whether the side still sends requests to the instance.
+func (s *side) names(in *instance) bool {
+	for _, have := range s.instances {
+		if have == in {
+			return true
+		}
+	}
+	return false
+}
+
+// choose picks an instance: of two at random the one with fewer requests, and
+// one that was put aside only if all are.
+func (s *side) choose(now int64) *instance {
+	n := len(s.instances)
+	switch n {
+	case 0:
+		return nil
+	case 1:
+		return s.instances[0]
+	}
+	i := rand.IntN(n)
+	j := (i + 1 + rand.IntN(n-1)) % n
+	best := s.instances[i]
+	if s.instances[j].betterThan(best, now) {
+		best = s.instances[j]
+	}
+	for k := 0; k < n && best.aside(now); k++ {
+		best = s.instances[(i+k)%n]
+	}
+	return best
+}

@@ -1,0 +1,114 @@
+package router
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+
+	"teal/deploy"
+)
+
+func TestHostIsFoundHoweverItIsWritten(t *testing.T) {
+	r := New(Config{Log: slog.New(slog.DiscardHandler)})
+	for i, hosts := range [][]string{{"shop.test", "www.shop.test"}, {"*.wild.test"}, {"deep.wild.test"}, {"[::1]"}} {
+		app := deploy.AppName(fmt.Sprintf("app%d", i))
+		r.Point(deploy.Route{App: app, Hosts: hosts})
+	}
+	for host, want := range map[string]string{
+		"shop.test":        "app0",
+		"SHOP.Test":        "app0",
+		"shop.test.":       "app0",
+		"shop.test:8080":   "app0",
+		"Shop.Test.:443":   "app0",
+		"shop.test:":       "app0",
+		"www.shop.test":    "app0",
+		"api.shop.test":    "",
+		"one.wild.test":    "app1",
+		"ONE.wild.test:80": "app1",
+		"a.b.wild.test":    "",
+		"wild.test":        "",
+		".wild.test":       "",
+		"deep.wild.test":   "app2",
+		"[::1]:80":         "app3",
+		"[::1]":            "app3",
+		"":                 "",
+		"test":             "",
+		"shop.test:http":   "",
+		"shop.test:80:80":  "",
+		"shop test":        "",
+		"shop.test/":       "",
+		"[::1":             "",
+	} {
+		got := ""
+		if e := r.table.Load().find(plainHost(host)); e != nil {
+			got = string(e.route.App)
+		}
+		if got != want {
+			t.Errorf("host %q goes to %q, want %q", host, got, want)
+		}
+	}
+}
+
+func TestHostOfTwoAppsStaysWithTheFirstAndPassesOn(t *testing.T) {
+	r := New(Config{Log: slog.New(slog.DiscardHandler)})
+	owner := func() string {
+		if e := r.table.Load().find("x.test"); e != nil {
+			return string(e.route.App)
+		}
+		return ""
+	}
+	r.Point(deploy.Route{App: "one", Hosts: []string{"x.test"}})
+	r.Point(deploy.Route{App: "two", Hosts: []string{"x.test", "y.test"}})
+	if owner() != "one" {
+		t.Fatalf("owner is %q, want one", owner())
+	}
+	r.Point(deploy.Route{App: "one", Hosts: []string{"z.test"}})
+	if owner() != "two" {
+		t.Fatalf("owner is %q after one gave it up, want two", owner())
+	}
+	r.Remove("two")
+	if owner() != "" {
+		t.Fatalf("owner is %q after all are gone", owner())
+	}
+	if got := len(r.claims); got != 1 {
+		t.Errorf("%d hosts are claimed, want 1", got)
+	}
+}
+
+func TestPagesSayWhatIsMissing(t *testing.T) {
+	r := startRouter(t, Config{Domain: "teal.test"})
+	r.Point(deploy.Route{App: "empty", Hosts: []string{"empty.teal.test"}})
+	r.Point(deploy.Route{App: "down", Hosts: []string{"down.teal.test"}, Live: deploy.Backend{Color: deploy.Blue, Release: 3}})
+	for _, c := range []struct {
+		addr, host, accept string
+		status             int
+		kind, text         string
+	}{
+		{r.plain, "shop.teal.test", "text/html", 404, "text/html; charset=utf-8", "an app named shop"},
+		{r.plain, "other.test", "*/*", 404, "text/plain; charset=utf-8", "No app answers to other.test"},
+		{r.plain, "empty.teal.test", "text/html", 503, "text/html; charset=utf-8", "Nothing is live yet"},
+		{r.plain, "down.teal.test", "application/json", 503, "application/json", `"error":"The app is down"`},
+		{r.preview, "empty.teal.test", "text/html", 404, "text/html; charset=utf-8", "nothing to preview"},
+	} {
+		req, _ := http.NewRequest("GET", "http://"+c.host+"/x", nil)
+		req.Header.Set("Accept", c.accept)
+		resp, err := clientTo(t, c.addr).Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b strings.Builder
+		resp.Write(&b)
+		resp.Body.Close()
+		if resp.StatusCode != c.status || resp.Header.Get("Content-Type") != c.kind || !strings.Contains(b.String(), c.text) {
+			t.Errorf("%s as %s: status %d\n%s", c.host, c.accept, resp.StatusCode, b.String())
+		}
+		if resp.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: the page may be cached", c.host)
+		}
+		if (resp.StatusCode == 503) != (resp.Header.Get("Retry-After") != "") {
+			t.Errorf("%s: Retry-After %q with status %d", c.host, resp.Header.Get("Retry-After"), resp.StatusCode)
+		}
+	}
+}

@@ -1,0 +1,142 @@
+package router
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+// upload passes a request's body on while the handler's goroutine waits for
+// the answer, which may come first.
+type upload struct {
+	done     chan struct{}
+	complete atomic.Bool
+	progress atomic.Int64 // bytes passed on
+	broken   atomic.Pointer[error]
+}
+
+// clientError is how the client's body went wrong; nil if it did not.
+func (u *upload) clientError() error {
+	if p := u.broken.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+func (x *exchange) startUpload(c *conn) {
+	u := &upload{done: make(chan struct{})}
+	x.upload = u
+	// Without it net/http's server would swallow the body, concurrently with
+	// us, when an answer begins before the body's end.
+	http.NewResponseController(x.w).EnableFullDuplex()
+	if x.expects && x.r.ProtoMajor == 1 {
+		// Said here, because net/http would say it from the upload's goroutine
+		// while this one may be passing on an early hint.
+		x.w.WriteHeader(http.StatusContinue)
+	}
+	go x.pump(c, u)
+}
+
+// pump is the upload's goroutine. The exchange waits for its end.
+func (x *exchange) pump(c *conn, u *upload) {
+	defer close(u.done)
+	buf := copyBuffers.Get().(*[]byte)
+	defer copyBuffers.Put(buf)
+	err := x.pumpBody(c, u, *buf)
+	if err != nil {
+		return
+	}
+	if x.r.ContentLength < 0 {
+		// The client's trailers are not passed on: few apps expect any, and what
+		// they name could pass for a header field.
+		if _, err := io.WriteString(c.net, "0\r\n\r\n"); err != nil {
+			return
+		}
+	}
+	u.complete.Store(true)
+}
+
+// chunkRoom is what the size line of a chunk needs in front of its data.
+const chunkRoom = 10
+
+func (x *exchange) pumpBody(c *conn, u *upload, buf []byte) error {
+	chunked := x.r.ContentLength < 0
+	for {
+		now := time.Now()
+		x.readDeadline(now.Add(x.router.limits.Body))
+		n, err := x.r.Body.Read(buf[chunkRoom : len(buf)-2])
+		if n > 0 {
+			data := buf[chunkRoom : chunkRoom+n]
+			if chunked {
+				data = frameChunk(buf, n)
+			}
+			c.net.SetWriteDeadline(time.Now().Add(x.router.limits.Body))
+			if _, werr := c.net.Write(data); werr != nil {
+				return werr // the answer, if there is one, says why
+			}
+			u.progress.Add(int64(n))
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			x.readDeadline(time.Time{})
+			return nil
+		case err != nil:
+			u.broken.Store(&err)
+			c.abort() // an incomplete body must not look like a complete one
+			return err
+		}
+	}
+}
+
+// frameChunk puts the size line before, and the line end behind, the n bytes
+// that stand at chunkRoom.
+func frameChunk(buf []byte, n int) []byte {
+	var size [chunkRoom]byte
+	line := append(strconv.AppendInt(size[:0], int64(n), 16), "\r\n"...)
+	from := chunkRoom - len(line)
+	copy(buf[from:], line)
+	copy(buf[chunkRoom+n:], "\r\n")
+	return buf[from : chunkRoom+n+2]
+}
+
+// uploaded tells whether the body was passed on whole. It gives the upload a
+// moment: an instance may answer before the goroutine has noted its own end.
+func (x *exchange) uploaded() bool {
+	u := x.upload
+	if u == nil {
+		return !x.streams()
+	}
+	if u.complete.Load() {
+		return true
+	}
+	timer := time.NewTimer(2 * time.Millisecond)
+	defer timer.Stop()
+	select {
+	case <-u.done:
+	case <-timer.C:
+	}
+	return u.complete.Load()
+}
+
+// endUpload stops an upload that the answer made pointless, and waits for it.
+func (x *exchange) endUpload(c *conn) {
+	u := x.upload
+	if u == nil {
+		return
+	}
+	if u.complete.Load() {
+		<-u.done
+		return
+	}
+	c.abort()
+	x.readDeadline(time.Unix(1, 0))
+	<-u.done
+	if x.r.ProtoMajor == 1 {
+		// Lets net/http read some more, so that its closing does not reset the
+		// connection before the client has read the answer.
+		x.readDeadline(time.Now().Add(time.Second))
+	}
+}
