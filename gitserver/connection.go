@@ -1,0 +1,124 @@
+package gitserver
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	gossh "golang.org/x/crypto/ssh"
+)
+
+// connection is one client's TCP connection.
+type connection struct {
+	net.Conn
+	gate *gate
+	from netip.Prefix
+	ctx  context.Context // ends with the server's, or with the connection
+
+	work sync.WaitGroup // sessions and the keepalive
+
+	// The rest is guarded by gate.mu.
+	began    time.Time
+	timer    *time.Timer // the handshake's deadline; later that of being idle
+	user     string      // "" until a key was verified
+	key      string      // its fingerprint
+	sessions int
+	kept     bool // the keepalive runs
+	dropped  bool
+	failed   bool // a key or method was refused
+	over     bool // no session may begin any more
+}
+
+// SetDeadline does nothing: the SSH library sets and clears deadlines at every
+// read, and would clear ours with them. Timers close the connection instead.
+func (c *connection) SetDeadline(time.Time) error { return nil }
+
+// SetReadDeadline does nothing, as SetDeadline.
+func (c *connection) SetReadDeadline(time.Time) error { return nil }
+
+// SetWriteDeadline does nothing, as SetDeadline.
+func (c *connection) SetWriteDeadline(time.Time) error { return nil }
+
+func (c *connection) close() { _ = c.Conn.Close() } // whoever uses it sees that it is gone
+
+// drop closes it to make room. The caller holds the gate's lock.
+func (c *connection) drop() {
+	c.dropped = true
+	c.close()
+}
+
+// stall ends a handshake that takes too long.
+func (c *connection) stall() {
+	c.gate.mu.Lock()
+	defer c.gate.mu.Unlock()
+	if c.user == "" && !c.dropped {
+		c.gate.punish(c.from, c.gate.limits.PenaltyPerStalledLogin)
+		c.drop()
+	}
+}
+
+// tried notes that a login attempt failed.
+func (c *connection) tried() {
+	c.gate.mu.Lock()
+	defer c.gate.mu.Unlock()
+	c.failed = true
+}
+
+// begin counts a session in. refused: there are as many as may be. first: the
+// keepalive is to be started, and counted in with work.
+func (c *connection) begin() (ok, first bool) {
+	c.gate.mu.Lock()
+	defer c.gate.mu.Unlock()
+	if c.over || c.sessions >= c.gate.limits.SessionsPerConnection {
+		return false, false
+	}
+	c.sessions++
+	c.timer.Stop()
+	c.work.Add(1)
+	if first = !c.kept; first {
+		c.kept = true
+		c.work.Add(1)
+	}
+	return true, first
+}
+
+// end counts a session out.
+func (c *connection) end() {
+	c.gate.mu.Lock()
+	defer c.gate.mu.Unlock()
+	if c.sessions--; c.sessions == 0 && !c.over {
+		c.timer.Reset(c.gate.limits.Idle)
+	}
+	c.work.Done()
+}
+
+// finish waits for what was begun, and lets nothing begin any more.
+func (c *connection) finish() {
+	c.gate.mu.Lock()
+	c.over = true
+	c.gate.mu.Unlock()
+	c.work.Wait()
+}
+
+// keepalive asks the client whether it is there, and cuts one that does not
+// answer: a stopped client, or one behind a broken line.
+func (c *connection) keepalive(conn gossh.Conn) {
+	defer c.work.Done()
+	tick := time.NewTicker(c.gate.limits.Keepalive)
+	defer tick.Stop()
+	for {
+		select {
+		case <-c.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		cut := time.AfterFunc(3*c.gate.limits.Keepalive, c.close)
+		_, _, err := conn.SendRequest("keepalive@openssh.com", true, nil)
+		cut.Stop()
+		if err != nil {
+			return
+		}
+	}
+}

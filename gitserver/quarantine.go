@@ -1,0 +1,259 @@
+package gitserver
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"teal/deploy"
+)
+
+// quarantine is a directory of objects beside the repository's own. What a
+// client sends lands there and is judged there; until migrate the repository
+// has not changed.
+type quarantine struct {
+	repos    *Repos
+	app      deploy.AppName
+	name     string   // relative to the repository
+	shallows []string // what the client says its history is cut at
+}
+
+// quarantine opens one, and makes the repository when it is the app's first push.
+func (r *Repos) quarantine(ctx context.Context, app deploy.AppName, shallows []string) (*quarantine, error) {
+	unlock, err := r.lock(ctx, app)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if err := r.ensure(ctx, app); err != nil {
+		return nil, err
+	}
+	var random [8]byte
+	_, _ = rand.Read(random[:]) // never fails
+	q := &quarantine{
+		repos: r, app: app, shallows: shallows,
+		name: "objects/tmp_objdir-incoming-" + hex.EncodeToString(random[:]),
+	}
+	if err := os.MkdirAll(filepath.Join(q.path(), "pack"), 0o700); err != nil {
+		return nil, fmt.Errorf("cannot make a quarantine for the push: %w", err)
+	}
+	if err := q.writeShallow(); err != nil {
+		_ = os.RemoveAll(q.path())
+		return nil, err
+	}
+	return q, nil
+}
+
+func (q *quarantine) path() string { return filepath.Join(q.repos.path(q.app), q.name) }
+
+// plumbing sees the quarantine over the repository. Paths are relative, so
+// that a ':' in the data directory's name splits nothing.
+func (q *quarantine) plumbing() plumbing {
+	env := []string{
+		"GIT_OBJECT_DIRECTORY=" + q.name,
+		"GIT_ALTERNATE_OBJECT_DIRECTORIES=objects",
+		"GIT_QUARANTINE_PATH=" + q.name,
+	}
+	if len(q.shallows) > 0 {
+		env = append(env, "GIT_SHALLOW_FILE="+q.name+"/shallow")
+	}
+	return q.repos.plumbing(q.app, env...)
+}
+
+// alone sees the quarantine and nothing else.
+func (q *quarantine) alone() plumbing {
+	return q.repos.plumbing(q.app, "GIT_OBJECT_DIRECTORY="+q.name)
+}
+
+// writeShallow cuts history where the repository and the client say: a client
+// with a shallow clone (CI) pushes commits without their parents.
+func (q *quarantine) writeShallow() error {
+	if len(q.shallows) == 0 {
+		return nil
+	}
+	refs, err := q.repos.refs(q.app)
+	if err != nil {
+		return err
+	}
+	text := strings.Join(append(refs.shallows, q.shallows...), "\n") + "\n"
+	if err := os.WriteFile(filepath.Join(q.path(), "shallow"), []byte(text), 0o600); err != nil {
+		return fmt.Errorf("cannot make a quarantine for the push: %w", err)
+	}
+	return nil
+}
+
+// migrate moves the quarantine's packs into the repository. The caller holds
+// the lock. Dying in between leaves packs that nothing refers to: harmless.
+func (q *quarantine) migrate(ctx context.Context) error {
+	cut, err := q.newCuts(ctx)
+	if err != nil {
+		return err
+	}
+	from, to := filepath.Join(q.path(), "pack"), filepath.Join(q.repos.path(q.app), "objects", "pack")
+	if err := os.MkdirAll(to, 0o755); err != nil {
+		return fmt.Errorf("cannot store the pack: %w", err)
+	}
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return fmt.Errorf("cannot store the pack: %w", err)
+	}
+	// The index comes last: git takes a pack for complete when it sees one.
+	for _, last := range []bool{false, true} {
+		for _, e := range entries {
+			if strings.HasSuffix(e.Name(), ".idx") != last {
+				continue
+			}
+			if err := os.Rename(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())); err != nil {
+				return fmt.Errorf("cannot store the pack: %w", err)
+			}
+		}
+	}
+	if err := syncDir(to); err != nil {
+		return fmt.Errorf("cannot store the pack: %w", err)
+	}
+	return q.addCuts(cut)
+}
+
+// newCuts gives those of the client's cuts that are true for the repository
+// too: the commit is there, one of its parents is not.
+func (q *quarantine) newCuts(ctx context.Context) ([]string, error) {
+	if len(q.shallows) == 0 {
+		return nil, nil
+	}
+	p := q.plumbing()
+	kinds, err := p.kinds(ctx, q.shallows)
+	if err != nil {
+		return nil, err
+	}
+	var cut []string
+	for i, id := range q.shallows {
+		if kinds[i] != "commit" {
+			continue
+		}
+		missing, err := p.lacksParent(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if missing {
+			cut = append(cut, id)
+		}
+	}
+	return cut, nil
+}
+
+func (p plumbing) lacksParent(ctx context.Context, id string) (bool, error) {
+	out := &head{limit: 1 << 20}
+	c, err := p.start(ctx, stdio{out: out}, "cat-file", "commit", id)
+	if err != nil {
+		return false, err
+	}
+	if err := c.wait(); err != nil {
+		return false, err
+	}
+	var parents []string
+	for line := range strings.SplitSeq(string(out.b), "\n") {
+		if line == "" {
+			break
+		}
+		if parent, ok := strings.CutPrefix(line, "parent "); ok && isHash(parent) {
+			parents = append(parents, parent)
+		}
+	}
+	if len(parents) == 0 {
+		return false, nil
+	}
+	kinds, err := p.kinds(ctx, parents)
+	if err != nil {
+		return false, err
+	}
+	for _, kind := range kinds {
+		if kind == "missing" {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// addCuts records in the repository where its history is cut.
+func (q *quarantine) addCuts(cut []string) error {
+	if len(cut) == 0 {
+		return nil
+	}
+	refs, err := q.repos.refs(q.app)
+	if err != nil {
+		return err
+	}
+	all := map[string]bool{}
+	var text strings.Builder
+	for _, id := range append(refs.shallows, cut...) {
+		if !all[id] {
+			all[id] = true
+			text.WriteString(id + "\n")
+		}
+	}
+	repo := q.repos.path(q.app)
+	if err := writeDurably(filepath.Join(repo, "shallow"), "shallow.new-*", []byte(text.String()), 0o600); err != nil {
+		return fmt.Errorf("cannot record where the history is cut: %w", err)
+	}
+	return nil
+}
+
+// discard removes the quarantine, and the repository too when it was made for
+// a first push that came to nothing: appExists tells. Calling it after migrate is right.
+func (q *quarantine) discard(ctx context.Context, appExists func(context.Context) bool) {
+	if err := os.RemoveAll(q.path()); err != nil {
+		q.repos.log.Warn("cannot remove a quarantine; the next start does", "app", q.app, "error", err)
+	}
+	if appExists == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	unlock, err := q.repos.lock(ctx, q.app)
+	if err != nil {
+		return
+	}
+	defer unlock()
+	others, _ := filepath.Glob(filepath.Join(globQuote(q.repos.path(q.app)), "objects", "tmp_objdir-*"))
+	if len(others) > 0 || appExists(ctx) {
+		return
+	}
+	if err := q.repos.remove(q.app); err != nil {
+		q.repos.log.Warn("cannot remove the repository of a first push that was refused", "app", q.app, "error", err)
+	}
+}
+
+// writeDurably replaces a file in one step that survives a power cut.
+func writeDurably(path, pattern string, data []byte, mode fs.FileMode) error {
+	f, err := os.CreateTemp(filepath.Dir(path), pattern)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(data)
+	if err := errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// head keeps the first bytes of what is written and drops the rest.
+type head struct {
+	limit int
+	b     []byte
+}
+
+func (h *head) Write(p []byte) (int, error) {
+	h.b = append(h.b, p[:min(len(p), h.limit-len(h.b))]...)
+	return len(p), nil
+}

@@ -1,0 +1,198 @@
+package gitserver
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"teal/deploy"
+)
+
+// source is the tree of one commit, read from git objects. It satisfies
+// deploy.Source. git archive is not used: it leaves out what .gitattributes
+// says, rewrites files, and crashes on deep trees.
+type source struct {
+	git    plumbing
+	limits Limits
+	app    deploy.AppName
+	commit string
+	at     time.Time
+
+	mu    sync.Mutex // guards tree
+	tree  []entry    // nil until it was listed
+	index map[string]int
+}
+
+// entry is one blob or submodule of the tree.
+type entry struct {
+	deploy.File
+	id string
+}
+
+// Source opens the tree of a commit. ErrNotFound when the repository does not have it.
+func (r *Repos) Source(ctx context.Context, app deploy.AppName, commit string) (deploy.Source, error) {
+	c, err := r.Commit(ctx, app, commit)
+	if err != nil {
+		return nil, err
+	}
+	return &source{git: r.plumbing(app), limits: r.limits, app: app, commit: commit, at: c.At}, nil
+}
+
+// Close ends the use of the source. It holds nothing open between calls.
+func (s *source) Close() error { return nil }
+
+// Files lists every file of the tree, sorted by path.
+func (s *source) Files(ctx context.Context) ([]deploy.File, error) {
+	tree, err := s.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	files := make([]deploy.File, len(tree))
+	for i, e := range tree {
+		files[i] = e.File
+	}
+	return files, nil
+}
+
+// ReadFile gives a regular file's bytes.
+func (s *source) ReadFile(ctx context.Context, name string, limit int64) ([]byte, error) {
+	if _, err := s.list(ctx); err != nil {
+		return nil, err
+	}
+	i, ok := s.index[name]
+	if !ok || !s.tree[i].Mode.IsRegular() {
+		return nil, fmt.Errorf("file %s of %s: %w", deploy.Clean(name, 200), s.app, deploy.ErrNotFound)
+	}
+	e := s.tree[i]
+	if e.Size > limit {
+		return nil, fmt.Errorf("file %s of %s has %s, and the limit is %s", deploy.Clean(name, 200), s.app, byteSize(e.Size), byteSize(limit))
+	}
+	b, err := s.git.run(ctx, int(e.Size), "", "cat-file", "blob", e.id)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read file %s of %s: %w", deploy.Clean(name, 200), s.app, err)
+	}
+	return b, nil
+}
+
+// list reads the tree once. The limits are counted while git lists: a pack of
+// 100 KB can hold a tree of 10^10 paths.
+func (s *source) list(ctx context.Context) ([]entry, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tree != nil {
+		return s.tree, nil
+	}
+	l := &lister{limits: s.limits, tree: []entry{}}
+	c, err := s.git.start(ctx, stdio{out: l}, "ls-tree", "-r", "-t", "-z", "-l", "--full-tree", s.commit)
+	if err != nil {
+		return nil, err
+	}
+	err = c.wait()
+	if l.failed != nil {
+		return nil, &deploy.Failure{Step: deploy.StepBuild, Reason: l.failed.Error(), Hint: "leave out of the repository what the app does not need, then push again"}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot list the files of %s at %s: %w", s.app, s.commit, err)
+	}
+	s.tree, s.index = l.tree, make(map[string]int, len(l.tree))
+	for i, e := range s.tree {
+		s.index[e.Path] = i
+	}
+	return s.tree, nil
+}
+
+// lister reads what ls-tree writes: "<mode> <type> <id> <size>\t<path>\0".
+type lister struct {
+	limits  Limits
+	partial []byte
+	tree    []entry
+	entries int // directories too
+	bytes   int64
+	failed  error
+}
+
+func (l *lister) Write(p []byte) (int, error) {
+	if l.failed != nil {
+		return 0, l.failed
+	}
+	l.partial = append(l.partial, p...)
+	rest := l.partial
+	for {
+		i := bytes.IndexByte(rest, 0)
+		if i < 0 {
+			break
+		}
+		if l.failed = l.add(string(rest[:i])); l.failed != nil {
+			return 0, l.failed // ends git
+		}
+		rest = rest[i+1:]
+	}
+	l.partial = append(l.partial[:0], rest...)
+	return len(p), nil
+}
+
+func (l *lister) add(line string) error {
+	meta, name, _ := strings.Cut(line, "\t")
+	f := strings.Fields(meta)
+	if len(f) != 4 || name == "" {
+		return fmt.Errorf("git lists the tree in a way that Teal does not know")
+	}
+	l.entries++
+	if l.entries > l.limits.Entries {
+		return fmt.Errorf("the tree has more than %d files and directories", l.limits.Entries)
+	}
+	if err := checkPath(name, l.limits.Depth); err != nil {
+		return err
+	}
+	e := entry{File: deploy.File{Path: name}, id: f[2]}
+	switch f[0] {
+	case "040000":
+		return nil
+	case "120000":
+		e.Mode = fs.ModeSymlink | 0o777
+	case "160000":
+		e.Mode = fs.ModeIrregular
+	case "100755":
+		e.Mode = 0o755
+	default: // old gits wrote 100664 and others
+		e.Mode = 0o644
+	}
+	if f[3] != "-" {
+		size, err := strconv.ParseInt(f[3], 10, 64)
+		if err != nil {
+			return fmt.Errorf("the size of %s is not known", deploy.Clean(name, 200))
+		}
+		e.Size = size
+	}
+	if l.bytes += e.Size; l.bytes > l.limits.TreeBytes {
+		return fmt.Errorf("the files of the tree are larger than %s together", byteSize(l.limits.TreeBytes))
+	}
+	l.tree = append(l.tree, e)
+	return nil
+}
+
+// checkPath refuses what no working git would check out. The pack was checked
+// for it already; a path is what hurts most when that has a hole.
+func checkPath(name string, depth int) error {
+	if len(name) > 4096 {
+		return fmt.Errorf("a path of the tree is %d bytes long: %s", len(name), deploy.Clean(name, 60))
+	}
+	if strings.Count(name, "/") >= depth {
+		return fmt.Errorf("the tree is deeper than %d directories: %s", depth, deploy.Clean(name, 60))
+	}
+	if path.IsAbs(name) || path.Clean(name) != name || name == ".." || strings.HasPrefix(name, "../") {
+		return fmt.Errorf("the tree has a path that leaves it: %s", deploy.Clean(name, 60))
+	}
+	for part := range strings.SplitSeq(name, "/") {
+		if strings.EqualFold(part, ".git") {
+			return fmt.Errorf("the tree has a path named .git: %s", deploy.Clean(name, 60))
+		}
+	}
+	return nil
+}
