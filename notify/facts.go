@@ -12,7 +12,7 @@ import (
 // which a person wants them. Both parts of the mail and the webhook are made of them.
 type facts struct {
 	Subject string // one line, fit for a header
-	Title   string // "shop: deploy of 3f2a1bc failed"
+	Title   string // "shop: deploy of 3f2a1bc failed: probe answered 500"
 	Effect  string // what it means for production: the first thing a reader asks
 	Rows    []row
 	Hint    string
@@ -40,14 +40,17 @@ func (c Config) describe(a deploy.Alert) facts {
 	reason := deploy.Clean(a.Failure.Reason, 100)
 	f := facts{
 		Subject: deploy.Clean(fmt.Sprintf("[teal] %s: %s failed: %s (%s)", a.App, what, reason, serving(a)), 250),
-		Title:   fmt.Sprintf("%s: %s failed", a.App, what),
+		Title:   fmt.Sprintf("%s: %s failed: %s", a.App, what, reason),
 		Effect:  c.effect(a),
 		Hint:    deploy.Clean(a.Failure.Hint, 600),
 		Server:  deploy.Clean(c.ServerName, 100),
 		Next:    c.next(a),
-		Episode: "You get one mail for this failure; the same commit failing again sends no other.",
+		Episode: "One mail per failure: when the same commit fails again, no other is sent.",
 	}
-	f.add("What failed", fmt.Sprintf("%s: %s", a.Failure.Step, deploy.Clean(a.Failure.Reason, 400)))
+	f.add("Phase", deploy.Clean(string(a.Failure.Step), 40))
+	if whole := deploy.Clean(a.Failure.Reason, 600); whole != reason {
+		f.add("Reason", whole)
+	}
 	if a.Commit.ID != "" {
 		f.add("Commit", deploy.Clean(a.Commit.Short(), 7)+"  "+deploy.Clean(a.Commit.Subject, 200))
 		f.add("Author", deploy.Clean(a.Commit.Author, 120))
@@ -107,7 +110,7 @@ func (c Config) effect(a deploy.Alert) string {
 	if !a.ServingSince.IsZero() {
 		since = ", since " + c.clock(a.ServingSince)
 	}
-	return fmt.Sprintf("Production was not touched: %s%s.", serving(a), since)
+	return fmt.Sprintf("Production was not switched: %s%s.", serving(a), since)
 }
 
 // next lists what to do, the likeliest first.
@@ -163,5 +166,5 @@ func (c Config) clock(t time.Time) string {
 	if zone == nil {
 		zone = time.UTC
 	}
-	return t.In(zone).Format("Mon 2 Jan 2006, 15:04:05 MST")
+	return t.In(zone).Format("Mon 2 Jan 2006 15:04 MST")
 }

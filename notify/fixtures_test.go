@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"flag"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -85,7 +86,7 @@ func config() Config {
 		ServerName: "deploy.example.org", SSHHint: "ssh -p 2222 deploy.example.org",
 		Mail: &MailConfig{Host: "mail.example.org", From: "Teal <teal@example.org>"},
 		ConsoleURL: func(app deploy.AppName, id deploy.DeploymentID) string {
-			return "https://deploy.example.org:3000/apps/" + string(app) + "/deployments/17"
+			return fmt.Sprintf("https://deploy.example.org:3000/apps/%s/deployments/%d", app, id)
 		},
 		Recipients: func(context.Context, deploy.AppName, string) ([]string, error) {
 			return []string{"anna@example.org", "owner@example.org"}, nil

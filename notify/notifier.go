@@ -13,6 +13,8 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"time"
 
 	"teal/deploy"
@@ -127,6 +129,9 @@ func (n *Notifier) empty(ctx context.Context) (idle time.Duration) {
 			n.log.Warn("cannot read the outbox; alerts wait", "error", err)
 			return look
 		}
+		// Webhooks answer at once or not at all, so they do not wait behind a mail
+		// server that hangs.
+		slices.SortStableFunc(due, func(a, b deploy.Delivery) int { return strings.Compare(b.Channel, a.Channel) })
 		for _, d := range due {
 			wait, err := n.handle(ctx, d, down)
 			if err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/textproto"
+	"os"
 	"time"
 
 	gomail "github.com/wneessen/go-mail"
@@ -50,11 +51,11 @@ func (c Config) transmit(ctx context.Context, from string, to []string, wire []b
 		return refused, nil
 	}
 	if err := data(session, wire); err != nil {
-		err = fmt.Errorf("the mail server did not take the mail: %w", timely(ctx, err))
-		if ctx.Err() != nil {
-			err = &unreachable{err} // it hangs, and will for the next mail too
+		failure := fmt.Errorf("the mail server did not take the mail: %w", timely(ctx, err))
+		if hung(ctx, err) {
+			failure = &unreachable{failure} // it will for the next mail too
 		}
-		return refused, err
+		return refused, failure
 	}
 	_ = session.Quit() // it has the mail: what it says to a good-bye is nothing to us
 	return refused, nil
@@ -121,10 +122,16 @@ func (c Config) dial(delivery context.Context, secure *tls.Config) gomail.DialCo
 	}
 }
 
-// timely says that the time was over where the error says only that the
-// connection was closed, which we did.
+// hung tells whether err came of the time being over: ours, or the library's,
+// which sets the same limit on the connection.
+func hung(ctx context.Context, err error) bool {
+	return errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// timely puts it plainly when the time was over: the error itself may say only
+// that the connection was closed, which we did.
 func timely(ctx context.Context, err error) error {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	if hung(ctx, err) {
 		return fmt.Errorf("no answer in time (%w)", context.DeadlineExceeded)
 	}
 	return err
