@@ -40,7 +40,8 @@ func (db *DB) Revoke(ctx context.Context, user string, app deploy.AppName) error
 // AccessList gives who may do what with the app, by user.
 func (db *DB) AccessList(ctx context.Context, app deploy.AppName) ([]deploy.Access, error) {
 	all, err := collect(ctx, db.reader, func(row scanner) (a deploy.Access, err error) {
-		return a, row.Scan(&a.User, &a.App, &a.Right)
+		err = row.Scan(&a.User, &a.App, &a.Right)
+		return a, err
 	}, `SELECT user, app, granted FROM access WHERE app = ? ORDER BY user`, app)
 	return all, db.explain(err)
 }

@@ -30,7 +30,8 @@ func (db *DB) Audit(ctx context.Context, user string, verb deploy.Verb, app depl
 // AuditLog gives the records, newest first.
 func (db *DB) AuditLog(ctx context.Context, limit int) ([]AuditRecord, error) {
 	all, err := collect(ctx, db.reader, func(row scanner) (r AuditRecord, err error) {
-		return r, row.Scan(&r.ID, moment{&r.At}, &r.User, &r.Verb, &r.App, &r.Allowed)
+		err = row.Scan(&r.ID, moment{&r.At}, &r.User, &r.Verb, &r.App, &r.Allowed)
+		return r, err
 	}, `SELECT id, at, user, verb, app, allowed FROM audit ORDER BY id DESC LIMIT ?`, bound(limit))
 	return all, db.explain(err)
 }

@@ -8,22 +8,26 @@ import (
 // Synchronous tells what the writer's last transaction was made to survive: 1
 // is NORMAL, 2 is FULL.
 func (db *DB) Synchronous(ctx context.Context) (level int, err error) {
-	return level, db.writer.QueryRowContext(ctx, `PRAGMA synchronous`).Scan(&level)
+	err = db.writer.QueryRowContext(ctx, `PRAGMA synchronous`).Scan(&level)
+	return level, err
 }
 
 // LimitPages makes the disk look full: the database may not grow beyond n pages.
 func (db *DB) LimitPages(ctx context.Context, n int) (pages int, err error) {
-	return pages, db.writer.QueryRowContext(ctx, fmt.Sprintf(`PRAGMA max_page_count = %d`, n)).Scan(&pages)
+	err = db.writer.QueryRowContext(ctx, fmt.Sprintf(`PRAGMA max_page_count = %d`, n)).Scan(&pages)
+	return pages, err
 }
 
 // Pages is the size of the database.
 func (db *DB) Pages(ctx context.Context) (pages int, err error) {
-	return pages, db.writer.QueryRowContext(ctx, `PRAGMA page_count`).Scan(&pages)
+	err = db.writer.QueryRowContext(ctx, `PRAGMA page_count`).Scan(&pages)
+	return pages, err
 }
 
 // Integrity is "ok", or what is wrong with the file.
 func (db *DB) Integrity(ctx context.Context) (verdict string, err error) {
-	return verdict, db.writer.QueryRowContext(ctx, `PRAGMA integrity_check`).Scan(&verdict)
+	err = db.writer.QueryRowContext(ctx, `PRAGMA integrity_check`).Scan(&verdict)
+	return verdict, err
 }
 
 // Exec changes the database behind the store's back.
@@ -47,6 +51,7 @@ func (db *DB) QueryRow(ctx context.Context, query string, into ...any) error {
 func (db *DB) PlanOfTheCommit(ctx context.Context) (plan []string, err error) {
 	return collect(ctx, db.reader, func(row scanner) (detail string, err error) {
 		var id, parent, unused int
-		return detail, row.Scan(&id, &parent, &unused, &detail)
+		err = row.Scan(&id, &parent, &unused, &detail)
+		return detail, err
 	}, `EXPLAIN QUERY PLAN `+moveOthers+`('promoting', 'draining', 'live')`, "warm", "shop", 1)
 }

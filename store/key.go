@@ -59,7 +59,8 @@ func (db *DB) KeyOwner(ctx context.Context, fingerprint string) (deploy.Key, err
 }
 
 func scanKey(row scanner) (k deploy.Key, err error) {
-	return k, row.Scan(&k.User, &k.Fingerprint, &k.Public, &k.Comment, moment{&k.CreatedAt}, moment{&k.LastUsedAt})
+	err = row.Scan(&k.User, &k.Fingerprint, &k.Public, &k.Comment, moment{&k.CreatedAt}, moment{&k.LastUsedAt})
+	return k, err
 }
 
 // TouchKey records when the key was last used. A key that is gone is no error.

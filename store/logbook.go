@@ -37,7 +37,8 @@ func (db *DB) AppendLog(ctx context.Context, id deploy.DeploymentID, lines []dep
 // Log gives lines of a deployment's log in order, those with N above after.
 func (db *DB) Log(ctx context.Context, id deploy.DeploymentID, after, limit int) ([]deploy.LogLine, error) {
 	lines, err := collect(ctx, db.reader, func(row scanner) (l deploy.LogLine, err error) {
-		return l, row.Scan(&l.N, moment{&l.At}, &l.Text)
+		err = row.Scan(&l.N, moment{&l.At}, &l.Text)
+		return l, err
 	}, `SELECT n, at, text FROM log_lines WHERE deployment = ? AND n > ? ORDER BY n LIMIT ?`, id, after, bound(limit))
 	return lines, db.explain(err)
 }

@@ -23,7 +23,9 @@ func (db *DB) migrate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("cannot read the migrations: %w", err)
 	}
-	have, want, err := provider.GetVersions(ctx)
+	sources := provider.ListSources()
+	want := sources[len(sources)-1].Version
+	have, err := db.schema(ctx)
 	switch {
 	case err != nil:
 		return fmt.Errorf("cannot read the database in %s: %w", db.dir, db.explain(err))
@@ -41,6 +43,18 @@ func (db *DB) migrate(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// schema is the number of the newest step that was applied; 0 for an empty
+// database. It only reads, for a daemon may be running.
+func (db *DB) schema(ctx context.Context) (version int64, err error) {
+	var made bool
+	err = db.reader.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'goose_db_version')`).Scan(&made)
+	if err != nil || !made {
+		return 0, err
+	}
+	err = db.reader.QueryRowContext(ctx, `SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version`).Scan(&version)
+	return version, err
 }
 
 // alone runs do while no daemon but this one works on the database: an older

@@ -92,7 +92,10 @@ func scanDelivery(row scanner) (d deploy.Delivery, err error) {
 // those of the app's admins; of Admin users when no admin of the app has one.
 // Each once, in that order.
 func (db *DB) Recipients(ctx context.Context, app deploy.AppName, pusher string) ([]string, error) {
-	address := func(row scanner) (s string, err error) { return s, row.Scan(&s) }
+	address := func(row scanner) (s string, err error) {
+		err = row.Scan(&s)
+		return s, err
+	}
 	first, err := collect(ctx, db.reader, address, `SELECT email FROM users WHERE name = ? AND email <> ''`, pusher)
 	if err != nil {
 		return nil, db.explain(err)

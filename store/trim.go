@@ -18,7 +18,8 @@ const (
 // and the audit stay. To be called daily.
 func (db *DB) Trim(ctx context.Context) error {
 	apps, err := collect(ctx, db.reader, func(row scanner) (name deploy.AppName, err error) {
-		return name, row.Scan(&name)
+		err = row.Scan(&name)
+		return name, err
 	}, `SELECT name FROM apps`)
 	if err != nil {
 		return db.explain(err)

@@ -42,7 +42,8 @@ func (db *DB) Users(ctx context.Context) ([]deploy.User, error) {
 }
 
 func scanUser(row scanner) (u deploy.User, err error) {
-	return u, row.Scan(&u.Name, &u.Email, &u.Admin, &u.MayCreate, moment{&u.CreatedAt})
+	err = row.Scan(&u.Name, &u.Email, &u.Admin, &u.MayCreate, moment{&u.CreatedAt})
+	return u, err
 }
 
 // UpdateUser stores all of the user but the name and CreatedAt; ErrNotFound, and
