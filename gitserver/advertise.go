@@ -17,8 +17,15 @@ const agent = "teal"
 func advertise(w io.Writer, r refs) error {
 	adv := packp.NewAdvRefs()
 	for _, c := range []struct{ name, value string }{
-		{"report-status", ""}, {"side-band-64k", ""}, {"push-options", ""}, {"atomic", ""}, {"delete-refs", ""},
-		{"quiet", ""}, {"ofs-delta", ""}, {"object-format", "sha1"}, {"agent", agent},
+		{"report-status", ""},
+		{"side-band-64k", ""},
+		{"push-options", ""},
+		{"atomic", ""},
+		{"delete-refs", ""},
+		{"quiet", ""},
+		{"ofs-delta", ""},
+		{"object-format", "sha1"},
+		{"agent", agent},
 	} {
 		var values []string
 		if c.value != "" {

@@ -36,22 +36,27 @@ func (p *push) follow(ctx context.Context, d deploy.Deployment) (deploy.Deployme
 		end, err := p.s.engine.Wait(ctx, d.ID, p.s.limits.Patience)
 		decided <- outcome{end, err}
 	}()
-	w := p.watch(d)
-	defer w.close()
-	var lines <-chan deploy.LogLine = w.lines
+	log := p.watch(d)
+	defer log.close()
+	lines := log.lines
 	for {
 		select {
 		case line, ok := <-lines:
-			if !ok {
-				w.note()
-				lines = nil
+			if ok {
+				p.relay(line, lines)
 				continue
 			}
-			p.relay(line, lines)
+			lines = nil
+			if log.dropped() {
+				p.tell(fmt.Sprintf("[the log was faster than your connection; the rest: %s logs -f %s]", p.se.reach(), d.App))
+			}
 		case out := <-decided:
 			cancel()
 			p.rest(lines)
-			return out.d, out.err
+			if out.err != nil {
+				return d, out.err
+			}
+			return out.d, nil
 		case <-ctx.Done():
 			cause := context.Cause(ctx)
 			cancel()
@@ -64,36 +69,32 @@ func (p *push) follow(ctx context.Context, d deploy.Deployment) (deploy.Deployme
 	}
 }
 
-// watching is a watcher that may not be there: with quiet nobody looks, and a
-// deployment that is over already has none.
-type watching struct {
-	p       *push
-	watcher *deploy.Watcher
+// feed is the log of a deployment that is under way.
+type feed struct {
 	lines   <-chan deploy.LogLine
+	dropped func() bool // lines was closed because we were too slow
+	close   func()
 }
 
-func (p *push) watch(d deploy.Deployment) watching {
-	if p.quiet || p.band == nil {
-		return watching{p: p}
-	}
-	w := watching{p: p, watcher: p.s.engine.Watch(d.ID)}
-	if w.watcher != nil {
-		w.lines = w.watcher.C
-	}
-	return w
-}
+// noFeed is that of a deployment that is over already, or that nobody looks at.
+var noFeed = feed{dropped: func() bool { return false }, close: func() {}}
 
-func (w watching) close() {
-	if w.watcher != nil {
-		w.watcher.Close()
+// feedOf asks the engine.
+func feedOf(e Engine) func(deploy.DeploymentID) feed {
+	return func(id deploy.DeploymentID) feed {
+		w := e.Watch(id)
+		if w == nil {
+			return noFeed
+		}
+		return feed{lines: w.C, dropped: w.Dropped, close: w.Close}
 	}
 }
 
-// note tells that lines are missing.
-func (w watching) note() {
-	if w.watcher.Dropped() {
-		w.p.say(fmt.Sprintf("[the log was faster than your connection; follow the rest with: %s logs -f %s]", w.p.se.reach(), w.p.app.Name))
+func (p *push) watch(d deploy.Deployment) feed {
+	if p.band == nil {
+		return noFeed
 	}
+	return p.s.watch(d.ID)
 }
 
 // relay sends the line and those that wait behind it.

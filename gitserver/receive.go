@@ -218,7 +218,7 @@ func (p *push) drain(ctx context.Context, patience time.Duration) {
 func (p *push) conclude(ctx context.Context, d deploy.Deployment) int {
 	p.remark(ctx, d)
 	if p.options.Detach {
-		p.say(QueuedText(d, p.se.reach())...)
+		p.tell(QueuedText(d, p.se.reach())...)
 		_ = p.verdict("ok", "")
 		return 0
 	}
@@ -230,9 +230,9 @@ func (p *push) conclude(ctx context.Context, d deploy.Deployment) int {
 	}
 	switch {
 	case d.State.Committed():
-		p.say(ReceiptText(d, p.s.url(p.app.Name))...)
+		p.tell(ReceiptText(d, p.s.url(p.app.Name))...)
 	case d.State == deploy.Staged:
-		p.say(StagedText(d, p.appNow(ctx), p.s.previewURL(p.app.Name), p.se.reach())...)
+		p.tell(StagedText(d, p.appNow(ctx), p.s.previewURL(p.app.Name), p.se.reach())...)
 	default:
 		p.tell(FailureText(d, p.appNow(ctx), p.se.reach())...)
 		_ = p.verdict("ok", Reason(d))

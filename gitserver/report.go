@@ -47,17 +47,19 @@ type talk struct {
 	band   *sideband // nil: the client has no side band, and hears the report alone
 	w      io.Writer
 	status bool // the client wants a report
-	quiet  bool // the client wants no progress
+	// quiet: the client wants no progress. git sends it whenever its output is
+	// no terminal, as in CI, so that it can't mean the log of the deployment.
+	quiet bool
 }
 
-// say tells the pusher a line, unless he asked for quiet.
+// say tells the pusher about the transfer, unless he asked for quiet.
 func (t *talk) say(lines ...string) {
 	if !t.quiet {
 		t.tell(lines...)
 	}
 }
 
-// tell tells the pusher a line even so: why a push was refused.
+// tell tells the pusher what he must see: the log, the outcome, the reason.
 func (t *talk) tell(lines ...string) {
 	if t.band == nil || len(lines) == 0 {
 		return

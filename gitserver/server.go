@@ -72,6 +72,7 @@ type Config struct {
 type Server struct {
 	repos      *Repos
 	engine     Engine
+	watch      func(deploy.DeploymentID) feed
 	keys       Keys
 	apps       Apps
 	authorize  func(ctx context.Context, user string, verb deploy.Verb, app deploy.AppName) error
@@ -109,6 +110,7 @@ func New(c Config) (*Server, error) {
 	if s.log == nil {
 		s.log = slog.Default()
 	}
+	s.watch = feedOf(s.engine)
 	s.gate = newGate(s.limits, s.now)
 	var err error
 	s.signers, err = loadHostKeys(c.HostKeyDir)

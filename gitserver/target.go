@@ -89,7 +89,7 @@ func (p *push) create(ctx context.Context) error {
 		return err
 	}
 	p.app, p.fresh = app, false
-	p.say("created app " + string(app.Name))
+	p.tell("created app " + string(app.Name))
 	return nil
 }
 

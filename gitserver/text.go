@@ -80,7 +80,7 @@ func ReceiptText(d deploy.Deployment, url string) []string {
 	}
 	r := d.Receipt
 	if r == nil {
-		return append(out, "   the replaced color is still finishing its requests")
+		return out
 	}
 	var times []string
 	if r.Build > 0 {
@@ -90,6 +90,9 @@ func ReceiptText(d deploy.Deployment, url string) []string {
 	out = append(out, "   "+strings.Join(times, " · "))
 	if r.Replaced == 0 {
 		return out
+	}
+	if d.State == deploy.Promoting || d.State == deploy.Draining {
+		return append(out, fmt.Sprintf("   %s on %s is still finishing its requests", deploy.ReleaseName(r.Replaced), d.Color.Other()))
 	}
 	during := fmt.Sprintf("   during the switch: %s, %d failed", count(int(r.Requests), "request"), r.Failed)
 	if r.P99Old > 0 && r.P99New > 0 {

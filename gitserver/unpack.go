@@ -150,7 +150,7 @@ func (q *quarantine) indexPack(ctx context.Context, in *intake) error {
 	ended := make(chan struct{})
 	in.interrupt(ended)
 	defer in.interrupt(nil)
-	go func() { fed <- feed(w, in, q.repos.limits.Pack, stop) }()
+	go func() { fed <- pour(w, in, q.repos.limits.Pack, stop) }()
 	err = c.wait()
 	close(ended)
 	if ferr := <-fed; ferr != nil {
@@ -175,9 +175,9 @@ func indexPackError(ctx context.Context, err error) error {
 	}
 }
 
-// feed copies the pack to git's standard input, and ends when git does, even
+// pour copies the pack to git's standard input, and ends when git does, even
 // though the client keeps its side open. It cuts git off when the client fails.
-func feed(w io.WriteCloser, in io.Reader, limit int64, cut context.CancelCauseFunc) error {
+func pour(w io.WriteCloser, in io.Reader, limit int64, cut context.CancelCauseFunc) error {
 	defer w.Close()
 	buf := make([]byte, 64<<10)
 	for total := int64(0); ; {
