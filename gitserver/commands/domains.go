@@ -50,7 +50,7 @@ func runDomainsList(_ context.Context, j *job) error {
 // host reads the host that was typed, and forgives what is copied along with one.
 func (j *job) host() (string, error) {
 	h := strings.ToLower(strings.TrimSuffix(j.words[0], "."))
-	if strings.ContainsAny(h, "/: \t@") {
+	if strings.ContainsAny(h, "/: @") || deploy.Clean(h, 253) != h {
 		return "", j.usage("a domain is a host name alone, such as shop.example.com, not %q", deploy.Clean(j.words[0], 80))
 	}
 	return h, nil

@@ -21,8 +21,8 @@ const (
 )
 
 // exits is how help says it.
-const exits = "0 done · 1 deployment failed or not possible now · 2 wrong words · 3 not found · " +
-	"4 not allowed · 5 busy or conflict, try again · 6 Teal itself failed"
+const exits = "0 done · 1 the deployment failed, or not possible now · 2 wrong words · 3 not found\n" +
+	"            4 not allowed · 5 busy or conflict: try again · 6 Teal itself failed"
 
 // errGone: what the command says is not taken any more.
 var errGone = errors.New("the client is gone")
@@ -108,7 +108,7 @@ func (s *Set) usageOf(j *job) string {
 	if j == nil || j.row == nil {
 		return s.Hint.Command("help")
 	}
-	return "usage: " + s.Hint.Command(j.path) + " " + j.row.usage
+	return s.Hint.Command(j.path) + " " + j.row.usage
 }
 
 // because words err anew when it wraps sentinel, and leaves it alone otherwise.

@@ -10,7 +10,7 @@ import (
 var rollbackRow = command{
 	name: "rollback", aliases: []string{"restart-previous"}, usage: "APP [vN]",
 	scope: oneApp, verb: deploy.VerbDeploy, most: 1, limit: followTime,
-	short: "bring the previous release back, or an older one",
+	short: "restart the previous release (also: restart-previous), or an older one",
 	long: "Without a build: in milliseconds while the previous release still runs, else in\n" +
 		"the seconds that its containers take to start. It is probed before it gets a\n" +
 		"request. Security patches of the app pause until the next push.",

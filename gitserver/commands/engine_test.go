@@ -1,0 +1,76 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"teal/deploy"
+)
+
+func (w *world) ask(format string, a ...any) (deploy.Deployment, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	call := fmt.Sprintf(format, a...)
+	w.calls = append(w.calls, call)
+	verb, _, _ := strings.Cut(call, " ")
+	return w.begun, w.broken[verb]
+}
+
+func (w *world) Rollback(_ context.Context, app deploy.AppName, release int, by string) (deploy.Deployment, error) {
+	return w.ask("rollback %s %d by %s", app, release, by)
+}
+
+func (w *world) Redeploy(_ context.Context, app deploy.AppName, o deploy.Options, by string) (deploy.Deployment, error) {
+	return w.ask("redeploy %s cache=%v by %s", app, !o.NoCache, by)
+}
+
+func (w *world) Reconfigure(ctx context.Context, app deploy.AppName, by string) (deploy.Deployment, error) {
+	if ctx.Err() != nil {
+		return deploy.Deployment{}, ctx.Err()
+	}
+	return w.ask("reconfigure %s by %s", app, by)
+}
+
+func (w *world) Patch(_ context.Context, app deploy.AppName) (deploy.Deployment, error) {
+	return w.ask("patch %s", app)
+}
+
+func (w *world) Promote(_ context.Context, app deploy.AppName, by string) (deploy.Deployment, error) {
+	return w.ask("promote %s by %s", app, by)
+}
+
+func (w *world) Cancel(_ context.Context, app deploy.AppName, by string) (deploy.Deployment, error) {
+	if d, err := w.ask("cancel %s by %s", app, by); err != nil {
+		return d, err
+	}
+	return w.waited, nil
+}
+
+func (w *world) Destroy(ctx context.Context, app deploy.AppName, by string) error {
+	_, err := w.ask("destroy %s by %s", app, by)
+	return errors.Join(err, ctx.Err())
+}
+
+func (w *world) Reroute(ctx context.Context, app deploy.AppName) error {
+	_, err := w.ask("reroute %s", app)
+	return errors.Join(err, ctx.Err())
+}
+
+func (w *world) Wait(ctx context.Context, id deploy.DeploymentID, _ time.Duration) (deploy.Deployment, error) {
+	select {
+	case <-w.settled:
+	case <-ctx.Done():
+		return deploy.Deployment{}, ctx.Err()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.waited.ID == id {
+		return w.waited, w.broken["Wait"]
+	}
+	return w.Deployment(ctx, id)
+}
+
+func (w *world) Watch(deploy.DeploymentID) *deploy.Watcher { return nil }
