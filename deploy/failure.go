@@ -3,6 +3,7 @@ package deploy
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Sentinels of the core. Each edge (SSH, console) maps them to its own words
@@ -43,7 +44,13 @@ type Failure struct {
 }
 
 // Error makes a Failure an error, so that the steps can return it.
-func (f *Failure) Error() string { return fmt.Sprintf("%s failed: %s", f.Step, f.Reason) }
+// A reason that names its step ("probe answered 500") stands for itself.
+func (f *Failure) Error() string {
+	if strings.HasPrefix(f.Reason, string(f.Step)+" ") {
+		return f.Reason
+	}
+	return fmt.Sprintf("%s failed: %s", f.Step, f.Reason)
+}
 
 // Unwrap gives the cause.
 func (f *Failure) Unwrap() error { return f.Err }

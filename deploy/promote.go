@@ -72,7 +72,7 @@ func (w *worker) commit(j *job, r Release) (handover, error) {
 	w.e.point(ctx, w.app)
 	stored.Receipt.Switch = ms(w.e.Now().Sub(committed))
 	j.set(stored)
-	j.journal.say("==> %s", capitalize(text))
+	j.journal.say("==> %s", text)
 	w.e.told(Event{At: committed, App: w.app, Deployment: d.ID, State: Promoting, By: d.By, Text: text})
 	return h, nil
 }

@@ -1,0 +1,38 @@
+# Teal. "make demo" shows it, "make test" tests it; both set the machine up first.
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
+GOFUMPT     = mvdan.cc/gofumpt@v0.9.2
+VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+.PHONY: build demo test lint bench image install clean
+
+build: ## bin/teal, static
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/teal ./cmd/teal
+
+demo: ## set up and run the main job; DEMO_EXIT=1 ends by itself
+	go run ./cmd/dev setup demo
+	go run ./cmd/dev demo
+
+test: ## set up and run every test: real Engine, SSH, mail and browser
+	go run ./cmd/dev setup test
+	go test -race -timeout 20m ./...
+
+lint: ## vet, staticcheck, gofumpt
+	go vet ./...
+	go run $(STATICCHECK) ./...
+	test -z "$$(go run $(GOFUMPT) -l $$(git ls-files '*.go') | tee /dev/stderr)"
+
+bench: ## figures with a peer in the same run
+	go run ./cmd/dev setup bench
+	go test -run '^$$' -bench . -benchtime 1x -count 3 ./...
+
+image: ## the server's own container image
+	go run ./cmd/dev image
+
+install: build ## binary and systemd units, as root
+	install -D -m 0755 bin/teal /usr/local/bin/teal
+	install -D -m 0644 teal.service /etc/systemd/system/teal.service
+	install -D -m 0644 teal.socket /etc/systemd/system/teal.socket
+
+clean: ## what the targets made here; containers of the demo end with it
+	rm -rf bin .teal

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/coreos/go-systemd/v22/activation"
+)
+
+// listeners are the doors of the daemon.
+type listeners struct {
+	http, https, preview, ssh, console net.Listener
+}
+
+// fallback is where a front-end listens when its usual port is for root only.
+var fallback = map[string]string{":80": ":8000", ":443": ":8443"}
+
+// listen opens every address, or takes the sockets that systemd opened for us
+// (FileDescriptorName= http, https, preview, ssh, console).
+func listen(ctx context.Context, c config) (l listeners, notes []string, err error) {
+	given, err := activation.ListenersWithNames()
+	if err != nil {
+		return l, nil, fmt.Errorf("cannot take the sockets of systemd: %w", err)
+	}
+	doors := []struct {
+		name, addr, flag string
+		into             *net.Listener
+	}{
+		{"http", c.HTTP, "--http", &l.http},
+		{"https", c.HTTPS, "--https", &l.https},
+		{"preview", c.Preview, "--preview", &l.preview},
+		{"ssh", c.SSH, "--ssh", &l.ssh},
+		{"console", c.Console, "--console", &l.console},
+	}
+	for _, d := range doors {
+		if d.name == "https" && c.TLS.Cert == "" {
+			continue
+		}
+		if socks := given[d.name]; len(socks) > 0 {
+			*d.into = socks[0]
+			continue
+		}
+		var note string
+		*d.into, note, err = open(ctx, d.addr, d.flag)
+		if err != nil {
+			l.close()
+			return listeners{}, nil, err
+		}
+		if note != "" {
+			notes = append(notes, note)
+		}
+	}
+	return l, notes, nil
+}
+
+func open(ctx context.Context, addr, flag string) (net.Listener, string, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", addr)
+	if other := fallback[addr]; errors.Is(err, syscall.EACCES) && other != "" {
+		if l, err := lc.Listen(ctx, "tcp", other); err == nil {
+			return l, fmt.Sprintf("port %s is for root only: using %s instead (set %s to choose)", strings.TrimPrefix(addr, ":"), other, flag), nil
+		}
+	}
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, "", fmt.Errorf("cannot listen on %s: another program does (a web server, or another teal?); stop it, or choose another address with %s", addr, flag)
+	case errors.Is(err, os.ErrPermission):
+		return nil, "", fmt.Errorf("cannot listen on %s: only root may; choose a port above 1023 with %s", addr, flag)
+	case err != nil:
+		return nil, "", fmt.Errorf("cannot listen on %s (%s): %w", addr, flag, err)
+	}
+	return l, "", nil
+}
+
+func (l listeners) close() {
+	for _, one := range []net.Listener{l.http, l.https, l.preview, l.ssh, l.console} {
+		if one != nil {
+			_ = one.Close()
+		}
+	}
+}
+
+// port gives the port of a listener.
+func port(l net.Listener) int {
+	if a, ok := l.Addr().(*net.TCPAddr); ok {
+		return a.Port
+	}
+	return 0
+}
+
+// suffix is ":port" as it stands in a URL, "" for the scheme's own.
+func suffix(l net.Listener, usual int) string {
+	if p := port(l); p != usual {
+		return fmt.Sprintf(":%d", p)
+	}
+	return ""
+}

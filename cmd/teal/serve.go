@@ -1,0 +1,425 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/docker/docker/client"
+	"golang.org/x/sync/errgroup"
+
+	"teal/builder"
+	"teal/console"
+	"teal/deploy"
+	"teal/gitserver"
+	"teal/gitserver/commands"
+	"teal/notify"
+	"teal/router"
+	"teal/runtime"
+	"teal/schedule"
+	"teal/store"
+)
+
+// serveCommand is "teal serve".
+type serveCommand struct{ config }
+
+// Run runs the daemon until the context ends.
+func (s *serveCommand) Run(t *terminal) error {
+	log, err := newLogger(t.stderr, s.LogFormat, s.LogLevel)
+	if err != nil {
+		return err
+	}
+	// The heap of an idle Teal is a few MB: collecting earlier than Go's default
+	// keeps it small and costs nothing that shows.
+	debug.SetGCPercent(50)
+	return serve(t.ctx, s.config, log, t.stdout)
+}
+
+func newLogger(w io.Writer, format, level string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, err
+	}
+	options := &slog.HandlerOptions{Level: l}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(w, options)), nil
+	}
+	return slog.New(slog.NewTextHandler(w, options)), nil
+}
+
+// serve builds every part, runs them all, and returns when all have ended.
+func serve(ctx context.Context, c config, log *slog.Logger, stdout io.Writer) error {
+	dir, err := c.dir()
+	if err != nil {
+		return err
+	}
+	notifyConfig, err := c.notify(dir, log)
+	if err != nil {
+		return err
+	}
+	db, err := store.Open(ctx, store.Config{Dir: dir, Channels: notifyConfig.Channels(), Log: log})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := db.Close(); err != nil {
+			log.Error("Cannot close the database", "error", err)
+		}
+	}()
+	if err := firstAdmin(ctx, db, c, log); err != nil {
+		return err
+	}
+	doors, notes, err := listen(ctx, c)
+	if err != nil {
+		return err
+	}
+	for _, n := range notes {
+		log.Warn(n)
+	}
+	d := &daemonParts{config: c, dir: dir, db: db, log: log, doors: doors, stdout: stdout}
+	if err := d.build(ctx, notifyConfig); err != nil {
+		doors.close()
+		return err
+	}
+	defer d.close()
+	return d.run(ctx)
+}
+
+// daemonParts are the parts of a running daemon.
+type daemonParts struct {
+	config
+	dir    string
+	db     *store.DB
+	log    *slog.Logger
+	doors  listeners
+	stdout io.Writer
+
+	docker    *client.Client
+	runtime   *runtime.Docker
+	builder   *builder.Builder
+	router    *router.Router
+	repos     *gitserver.Repos
+	git       *gitserver.Server
+	engine    *deploy.Engine
+	notifier  *notify.Notifier
+	scheduler *schedule.Scheduler
+	commands  *commands.Set
+	console   *console.Console
+	accessLog io.Closer
+	gate      previewGate
+}
+
+// build makes every part. None is started.
+func (d *daemonParts) build(ctx context.Context, n notify.Config) error {
+	namespace, err := d.db.InstallationID(ctx)
+	if err != nil {
+		return err
+	}
+	if err := d.buildEngineSide(namespace); err != nil {
+		return err
+	}
+	if err := d.buildRouter(); err != nil {
+		return err
+	}
+	d.repos = gitserver.NewRepos(gitserver.ReposConfig{Dir: filepath.Join(d.dir, "repos"), Log: d.log})
+	if err := d.repos.CheckGit(ctx); err != nil {
+		return err
+	}
+	if err := d.repos.Sweep(ctx); err != nil {
+		return err
+	}
+	n.Outbox, n.Recipients = d.db, d.db.Recipients
+	n.ConsoleURL = func(app deploy.AppName, id deploy.DeploymentID) string {
+		return fmt.Sprintf("%s/apps/%s/deployments/%d", d.consoleURL(), app, id)
+	}
+	n.SSHHint = d.hint().Command()
+	d.notifier = notify.New(n)
+	defaults, err := d.App.settings()
+	if err != nil {
+		return err
+	}
+	d.engine = deploy.New(deploy.Config{
+		Store: d.db, Repositories: d.repos, Builder: d.builder, Runtime: d.runtime, Bench: d.runtime, Router: d.router,
+		Domain: d.Domain, Defaults: &defaults, MaxBuilds: d.MaxBuilds, Listening: d.runtime.ListeningPorts,
+		Log: d.log, Told: d.notifier.Told,
+	})
+	if err := d.buildScheduler(); err != nil {
+		return err
+	}
+	return d.buildEdges()
+}
+
+func (d *daemonParts) buildEngineSide(namespace string) (err error) {
+	if d.docker, err = dialEngine(d.DockerHost); err != nil {
+		return err
+	}
+	subnets, err := netip.ParsePrefix(d.Subnets)
+	if err != nil {
+		return fmt.Errorf("--subnets: %q is not a network such as 10.213.0.0/16", d.Subnets)
+	}
+	d.runtime = runtime.New(runtime.Config{Client: d.docker, Namespace: namespace, Subnets: subnets, Log: d.log})
+	d.builder = builder.New(builder.Config{Engine: d.docker, Namespace: namespace, CAFile: d.CAFile, Log: d.log})
+	return nil
+}
+
+// dialEngine makes the Engine's client. It calls nothing yet.
+func dialEngine(host string) (*client.Client, error) {
+	options := []client.Opt{client.FromEnv, client.WithAPIVersionNegotiation()}
+	if host != "" {
+		options = append(options, client.WithHost(host))
+	}
+	c, err := client.NewClientWithOpts(options...)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the container engine: %w; look at --docker-host and DOCKER_HOST", err)
+	}
+	return c, nil
+}
+
+func (d *daemonParts) buildRouter() (err error) {
+	if d.gate, err = newPreviewGate(d.dir); err != nil {
+		return err
+	}
+	trusted, err := d.trusted()
+	if err != nil {
+		return err
+	}
+	c := router.Config{Domain: d.Domain, TrustedProxies: trusted, PreviewAllowed: d.gate.allowed, Log: d.log}
+	if d.TLS.Cert != "" {
+		if c.TLS, err = router.OwnCertificate(d.TLS.Cert, d.TLS.Key); err != nil {
+			return err
+		}
+	}
+	switch d.AccessLog {
+	case "":
+	case "-":
+		c.AccessLog = d.stdout
+	default:
+		f, err := os.OpenFile(d.AccessLog, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o640)
+		if err != nil {
+			return fmt.Errorf("cannot open the access log: %w", err)
+		}
+		c.AccessLog, d.accessLog = f, f
+	}
+	d.router = router.New(c)
+	return nil
+}
+
+func (d *daemonParts) buildScheduler() error {
+	spec, err := schedule.ParseSpec(d.PatchSchedule)
+	if err != nil {
+		return fmt.Errorf("--patch-schedule: %w", err)
+	}
+	zone, err := d.location()
+	if err != nil {
+		return err
+	}
+	d.scheduler = schedule.New(schedule.Config{
+		Apps: d.db.Apps, Slots: d.db, Patch: d.engine.Patch, Wait: d.engine.Wait, Events: d.db.AddEvent,
+		Daily: d.db.Trim, Default: spec, TimeZone: zone, Log: d.log,
+	})
+	return nil
+}
+
+// buildEdges makes what people talk to: SSH and the console.
+func (d *daemonParts) buildEdges() (err error) {
+	authorize := func(ctx context.Context, user string, verb deploy.Verb, app deploy.AppName) error {
+		return deploy.Authorize(ctx, d.db, user, verb, app)
+	}
+	d.git, err = gitserver.New(gitserver.Config{
+		HostKeyDir: d.dir, Keys: d.db, Apps: d.db, Authorize: authorize, Engine: d.engine, Repos: d.repos,
+		Commands: d.command, Log: d.log, URL: d.productionURL, PreviewURL: d.previewURL, Reach: d.hint().Command(),
+	})
+	if err != nil {
+		return err
+	}
+	d.commands = commands.New(commands.Config{
+		Store: d.db, Engine: d.engine, Instances: d.runtime.List, Logs: d.runtime.Logs, Audit: d.audit, Cut: d.git.CutKey,
+		Hint:            d.hint(),
+		URL:             func(app string) string { return d.productionURL(deploy.AppName(app)) },
+		PreviewURL:      func(app string) string { return d.previewURL(deploy.AppName(app)) },
+		DefaultSchedule: d.PatchSchedule,
+		CheckSchedule:   func(spec string) error { _, err := schedule.ParseSpec(spec); return err },
+		NextPatch:       d.scheduler.NextRun, MailSet: d.Mail.Host != "", HostFingerprints: d.git.HostFingerprints(),
+		Version: version, Log: d.log,
+	})
+	d.console = console.New(console.Config{
+		Store: d.db, Engine: d.engine, Authorize: authorize, Instances: d.runtime.List, Figures: d.router.Figures,
+		ProductionURL: d.productionURL, PreviewURL: d.previewURL, NextPatch: d.nextPatch, SSHHint: d.hint().Command(), GitRemote: d.hint().Remote,
+		HostFingerprints: d.git.HostFingerprints(), AlertsSummary: d.notifier.Summary(),
+		Secure: isHTTPS(d.ConsoleURL), Log: d.log,
+	})
+	return nil
+}
+
+// command runs an operator's command that came over SSH.
+func (d *daemonParts) command(ctx context.Context, s gitserver.Session) int {
+	return d.commands.Run(ctx, commands.Call{User: s.User, Args: s.Args, Stdin: s.Stdin, Stdout: s.Stdout, Stderr: s.Stderr})
+}
+
+func (d *daemonParts) audit(ctx context.Context, limit int) ([]commands.AuditRecord, error) {
+	records, err := d.db.AuditLog(ctx, limit)
+	out := make([]commands.AuditRecord, len(records))
+	for i, r := range records {
+		out[i] = commands.AuditRecord(r)
+	}
+	return out, err
+}
+
+func (d *daemonParts) nextPatch(name deploy.AppName) (time.Time, bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	app, err := d.db.App(ctx, name)
+	if err != nil {
+		return time.Time{}, false
+	}
+	return d.scheduler.NextRun(app)
+}
+
+// run runs the parts. The router goes last: requests are served until everything
+// that could still switch them has ended.
+func (d *daemonParts) run(ctx context.Context) error {
+	routerCtx, stopRouter := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopRouter()
+	routing := make(chan error, 1)
+	go func() { routing <- d.serveRouter(routerCtx) }()
+
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return named("engine", d.engine.Run(ctx)) })
+	group.Go(func() error { return named("runtime", d.runtime.Run(ctx)) })
+	group.Go(func() error { return named("alerts", d.notifier.Run(ctx)) })
+	group.Go(func() error { return named("schedule", d.scheduler.Run(ctx)) })
+	group.Go(func() error { return named("console", d.serveConsole(ctx)) })
+	group.Go(func() error { return named("ssh", d.git.Serve(ctx, d.doors.ssh)) })
+	group.Go(func() error { return d.welcome(ctx) })
+	group.Go(func() error {
+		select {
+		case err := <-routing: // ended by itself: end everything
+			routing <- err
+			return named("router", errors.Join(err, errors.New("the router ended")))
+		case <-ctx.Done():
+			return nil
+		}
+	})
+	err := group.Wait()
+	_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
+	stopRouter()
+	d.log.Info("Stopping: requests in flight are finished")
+	if ended := <-routing; err == nil {
+		err = ended
+	}
+	return err
+}
+
+func named(part string, err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", part, err)
+}
+
+func (d *daemonParts) serveRouter(ctx context.Context) error {
+	var secure []net.Listener
+	if d.doors.https != nil {
+		secure = append(secure, d.doors.https)
+	}
+	return d.router.Serve(ctx, router.Listeners{
+		Production: []net.Listener{d.doors.http}, ProductionTLS: secure, Preview: []net.Listener{d.doors.preview},
+	})
+}
+
+// serveConsole serves the console until ctx ends.
+func (d *daemonParts) serveConsole(ctx context.Context) error {
+	server := &http.Server{
+		Handler:           d.console.Handler(),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		BaseContext:       func(net.Listener) context.Context { return ctx }, // ends event streams
+		ErrorLog:          slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
+	}
+	stopped := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() {
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		stopped <- server.Shutdown(grace)
+	})
+	err := server.Serve(d.doors.console)
+	if stop() || !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	<-stopped
+	return nil
+}
+
+// welcome says where everything is once apps are routed.
+func (d *daemonParts) welcome(ctx context.Context) error {
+	select {
+	case <-d.engine.Ready():
+	case <-ctx.Done():
+		return nil
+	}
+	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
+	d.warn(ctx)
+	d.log.Info("Teal is ready", "version", version, "data", d.dir,
+		"production", "http://<app>."+d.Domain+suffix(d.doors.http, 80), "preview", "http://<app>."+d.Domain+suffix(d.doors.preview, 80),
+		"console", d.consoleURL(), "git", d.hint().Remote("<app>"))
+	for _, f := range d.git.HostFingerprints() {
+		d.log.Info("SSH host key", "fingerprint", f)
+	}
+	d.log.Info(d.notifier.Summary())
+	return nil
+}
+
+// warn tells what about the container engine an operator should change.
+func (d *daemonParts) warn(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	warnings, err := d.runtime.Doctor(ctx)
+	if err != nil {
+		d.log.Error("The container engine does not answer. Is it running? (apt install docker.io; systemctl start docker)", "error", err)
+	}
+	for _, w := range warnings {
+		d.log.Warn(w)
+	}
+	if err := d.runtime.Sweep(ctx); err != nil {
+		d.log.Warn("Cannot remove throw-away containers of an earlier run", "error", err)
+	}
+}
+
+func (d *daemonParts) close() {
+	if d.accessLog != nil {
+		_ = d.accessLog.Close()
+	}
+	if d.docker != nil {
+		_ = d.docker.Close()
+	}
+}
+
+// notify is the part of the configuration that says how alerts travel.
+func (c config) notify(dir string, log *slog.Logger) (notify.Config, error) {
+	zone, err := c.location()
+	if err != nil {
+		return notify.Config{}, err
+	}
+	n := notify.Config{ServerName: c.sshHost(), TimeZone: zone, Log: log}
+	if c.Mail.Host != "" {
+		n.Mail = &notify.MailConfig{
+			Host: c.Mail.Host, Port: c.Mail.Port, Username: c.Mail.Username, Password: c.Mail.Password,
+			TLS: c.Mail.TLS, From: c.Mail.From, Timeout: c.Mail.Timeout, CAFile: c.Mail.CAFile,
+		}
+	}
+	if c.Webhook.URL != "" {
+		n.Webhook = &notify.WebhookConfig{URL: c.Webhook.URL, Secret: c.Webhook.Secret}
+	}
+	return n, n.Check()
+}
