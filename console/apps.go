@@ -33,7 +33,7 @@ type appCard struct {
 	InFlight int
 	Requests uint64
 	Failed   uint64
-	Staged   string // "v15" when one waits for "promote"
+	Staged   string // "v15" when one waits for "promote", and Last does not say so
 }
 
 func (c *Console) appsPage(w http.ResponseWriter, r *http.Request, v visit) error {
@@ -66,9 +66,6 @@ func (c *Console) card(r *http.Request, app deploy.App) (appCard, error) {
 		f := c.figures(app.Name, app.Live)
 		out.InFlight, out.Requests, out.Failed = f.InFlight, f.Requests, f.Failed
 	}
-	if app.Staged != 0 {
-		out.Staged = deploy.ReleaseName(app.Staged)
-	}
 	last, err := c.Store.Deployments(r.Context(), app.Name, 0, 1)
 	if err != nil {
 		return out, fmt.Errorf("cannot read the deployments of %s: %w", app.Name, err)
@@ -76,6 +73,9 @@ func (c *Console) card(r *http.Request, app deploy.App) (appCard, error) {
 	if len(last) > 0 {
 		one := c.row(last[0])
 		out.Last = &one
+	}
+	if app.Staged != 0 && (len(last) == 0 || last[0].State != deploy.Staged) {
+		out.Staged = deploy.ReleaseName(app.Staged)
 	}
 	return out, nil
 }

@@ -39,9 +39,10 @@ type deploymentView struct {
 type failureView struct {
 	Step   string
 	Reason string
-	Hint   string
+	Hint   []string // lines
 	Log    []string
-	Serves string
+	Serves string // "blue v13"; "" when nothing does
+	Still  bool   // it served already when this failed
 }
 
 // receiptView is the proof of the switch.
@@ -150,7 +151,10 @@ func viewFailure(d deploy.Deployment, app deploy.App) *failureView {
 	if f == nil {
 		return nil
 	}
-	out := &failureView{Step: string(f.Step), Reason: deploy.Clean(f.Reason, 400), Hint: deploy.Clean(f.Hint, 600), Serves: serves(app)}
+	out := &failureView{Step: string(f.Step), Reason: deploy.Clean(f.Reason, 400), Serves: serves(app), Still: !app.ReplacedAt.After(d.FinishedAt)}
+	for l := range strings.Lines(f.Hint) {
+		out.Hint = append(out.Hint, deploy.Clean(strings.TrimRight(l, "\r\n"), 400))
+	}
 	for _, l := range f.Log {
 		out.Log = append(out.Log, line(l))
 	}

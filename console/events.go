@@ -57,6 +57,9 @@ func (c *Console) eventRow(e deploy.Event) eventRow {
 	}
 	if e.State != "" {
 		s := viewState(e.State)
+		if s.Tone == "busy" {
+			s.Tone = "past" // it was, when this was written
+		}
 		out.State = &s
 	}
 	return out

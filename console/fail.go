@@ -30,7 +30,7 @@ func (c *Console) fail(w http.ResponseWriter, r *http.Request, v visit, err erro
 		c.askToLogIn(w, r)
 		return
 	}
-	if r.Context().Err() != nil {
+	if errors.Is(r.Context().Err(), context.Canceled) {
 		return // nobody reads the answer
 	}
 	p := explain(err)

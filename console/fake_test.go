@@ -209,7 +209,8 @@ func (f *fake) Patch(_ context.Context, app deploy.AppName) (deploy.Deployment, 
 	return f.do(fmt.Sprintf("patch %s", app), app, deploy.Deployment{Cause: deploy.CausePatch})
 }
 
-func (f *fake) Watch(deploy.DeploymentID) *deploy.Watcher            { panic("the console uses the tap") }
+func (f *fake) Watch(deploy.DeploymentID) *deploy.Watcher { panic("the console uses the tap") }
+
 func (f *fake) Subscribe(deploy.AppName) *deploy.Subscription        { panic("the console uses the tap") }
 func (f *fake) Instances(context.Context) ([]deploy.Instance, error) { return f.instances, f.away }
 
@@ -234,13 +235,6 @@ func (f *fake) subscribe(deploy.AppName) *tap[deploy.Event] {
 	c := make(chan deploy.Event, 256)
 	f.subs = append(f.subs, c)
 	return &tap[deploy.Event]{C: c, Close: func() {}}
-}
-
-// watched tells how many follow a deployment's log.
-func (f *fake) watched(id deploy.DeploymentID) int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return len(f.watchers[id])
 }
 
 // say adds a line to a log and tells its watchers.
@@ -348,12 +342,10 @@ func newFake() *fake {
 	for i, text := range []string{"shop: push of 9a8b7c6 to main by anna", "Step 1/4: FROM teal/go:1.26", "Step 2/4: COPY . .", "Step 3/4: RUN go build", "#7 \x1b[32mDONE\x1b[0m 36.1s", "starting v14 on green", "probe: 200 after 510 ms", "v14 is live on green (replaces v13 on blue)"} {
 		f.logs[42] = append(f.logs[42], deploy.LogLine{N: i + 1, At: ago(3*time.Minute - time.Duration(i)*5*time.Second), Text: text})
 	}
-	at := ago(3 * time.Minute)
 	for _, s := range []struct {
 		state deploy.State
 		after time.Duration
 	}{{deploy.Queued, 0}, {deploy.Building, 20 * time.Millisecond}, {deploy.Starting, 38 * time.Second}, {deploy.Probing, 38400 * time.Millisecond}, {deploy.Promoting, 38900 * time.Millisecond}, {deploy.Draining, 38901 * time.Millisecond}, {deploy.Live, 40300 * time.Millisecond}} {
-		at = at.Add(s.after)
 		f.events = append(f.events, deploy.Event{ID: int64(len(f.events) + 1), At: ago(3 * time.Minute).Add(s.after), App: "shop", Deployment: 42, State: s.state, By: "anna", Text: "deployment 42 is " + string(s.state)})
 	}
 	f.events = append(f.events, deploy.Event{ID: int64(len(f.events) + 1), At: now(), App: "blog", Text: "secret event of the blog"})

@@ -7,12 +7,19 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
+	"time"
 
 	"teal/deploy"
 )
 
 // maxBody bounds what a form may send; ours are some hundred bytes.
 const maxBody = 16 << 10
+
+// Bounds of waiting for the store.
+const (
+	requestTime = time.Minute     // a page, a form, a log as a file
+	againTime   = 5 * time.Second // the repeated check of a stream
+)
 
 var errNoSession = errors.New("not logged in")
 
@@ -21,6 +28,11 @@ var errNoSession = errors.New("not logged in")
 func (c *Console) guard(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		if !rt.endless {
+			ctx, cancel := context.WithTimeout(r.Context(), requestTime)
+			defer cancel()
+			r = r.WithContext(ctx)
+		}
 		v, err := c.admit(r.Context(), r, rt)
 		if err == nil {
 			err = rt.handle(w, r, v)
@@ -37,6 +49,8 @@ func (c *Console) admit(ctx context.Context, r *http.Request, rt route) (visit, 
 		return visit{}, nil
 	}
 	v := visit{again: func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, againTime)
+		defer cancel()
 		_, err := c.admit(ctx, r, rt)
 		return err
 	}}

@@ -91,6 +91,7 @@ func (c *Console) idlePanel(p picture, color deploy.Color) panel {
 	case busy && d.Color == color && !d.State.Committed():
 		out.Role, out.State, out.What = "under way", string(d.State), "began"
 		out.Since = c.moment(d.CreatedAt)
+		out.Commit, out.Subject, out.Author = deploy.Clean(d.Push.Commit.Short(), 7), subject(d.Push.Commit.Subject), author(d.Push.Commit.Author)
 		c.fill(&out, p, d.Release)
 		if d.State == deploy.Probing {
 			out.URL, out.URLLabel = call(c.PreviewURL, p.app.Name), "Preview"

@@ -52,7 +52,6 @@ func (c *Console) funcs() template.FuncMap {
 	return template.FuncMap{
 		"asset": func(name string) string { return c.assets.byName[name].url },
 		"count": count[uint64],
-		"lines": func(s string) []string { return strings.Split(s, "\n") },
 	}
 }
 

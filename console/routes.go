@@ -16,12 +16,35 @@ const (
 	onApp    entry = "on app"    // Authorize says yes to the route's verb on {app}
 )
 
+// handler answers a visitor who was let in; fail makes a page of its error.
+type handler func(w http.ResponseWriter, r *http.Request, v visit) error
+
 // route is one URL with its check.
 type route struct {
 	pattern string
 	entry   entry
 	verb    deploy.Verb // for onApp
-	handle  func(w http.ResponseWriter, r *http.Request, v visit) error
+	handle  handler
+	endless bool // an event stream: requestTime does not apply
+}
+
+func anybody(pattern string, h handler) route { return route{pattern: pattern, entry: open, handle: h} }
+
+func anyUser(pattern string, h handler) route {
+	return route{pattern: pattern, entry: signedIn, handle: h}
+}
+
+func mayView(pattern string, h handler) route {
+	return route{pattern: pattern, entry: onApp, verb: deploy.VerbView, handle: h}
+}
+
+func mayDeploy(pattern string, h handler) route {
+	return route{pattern: pattern, entry: onApp, verb: deploy.VerbDeploy, handle: h}
+}
+
+func endless(rt route) route {
+	rt.endless = true
+	return rt
 }
 
 // visit is who came in, and for what.
@@ -35,30 +58,30 @@ type visit struct {
 // table is every URL there is.
 func (c *Console) table() []route {
 	return []route{
-		{"GET /healthz", open, "", c.healthz},
-		{"GET /static/{name}", open, "", c.static},
-		{"GET /login", open, "", c.loginPage},
-		{"POST /login", open, "", c.login},
-		{"/", open, "", c.nowhere},
+		anybody("GET /healthz", c.healthz),
+		anybody("GET /static/{name}", c.static),
+		anybody("GET /login", c.loginPage),
+		anybody("POST /login", c.login),
 
-		{"POST /logout", signedIn, "", c.logout},
-		{"GET /{$}", signedIn, "", c.appsPage},
-		{"GET /live", signedIn, "", c.appsLive},
-		{"GET /alerts", signedIn, "", c.alertsPage},
-		{"GET /events", signedIn, "", c.eventsPage},
+		anyUser("/", c.nowhere),
+		anyUser("POST /logout", c.logout),
+		anyUser("GET /{$}", c.appsPage),
+		endless(anyUser("GET /live", c.appsLive)),
+		anyUser("GET /alerts", c.alertsPage),
+		anyUser("GET /events", c.eventsPage),
 
-		{"GET /apps/{app}", onApp, deploy.VerbView, c.appPage},
-		{"GET /apps/{app}/live", onApp, deploy.VerbView, c.appLive},
-		{"GET /apps/{app}/deployments/{id}", onApp, deploy.VerbView, c.deploymentPage},
-		{"GET /apps/{app}/deployments/{id}/stream", onApp, deploy.VerbView, c.logStream},
-		{"GET /apps/{app}/deployments/{id}/log.txt", onApp, deploy.VerbView, c.logText},
+		mayView("GET /apps/{app}", c.appPage),
+		endless(mayView("GET /apps/{app}/live", c.appLive)),
+		mayView("GET /apps/{app}/deployments/{id}", c.deploymentPage),
+		endless(mayView("GET /apps/{app}/deployments/{id}/stream", c.logStream)),
+		mayView("GET /apps/{app}/deployments/{id}/log.txt", c.logText),
 
-		{"GET /apps/{app}/restart", onApp, deploy.VerbDeploy, c.restartPage},
-		{"POST /apps/{app}/restart", onApp, deploy.VerbDeploy, c.restart},
-		{"POST /apps/{app}/promote", onApp, deploy.VerbDeploy, c.promote},
-		{"POST /apps/{app}/cancel", onApp, deploy.VerbDeploy, c.cancel},
-		{"POST /apps/{app}/redeploy", onApp, deploy.VerbDeploy, c.redeploy},
-		{"POST /apps/{app}/patch", onApp, deploy.VerbDeploy, c.patch},
+		mayDeploy("GET /apps/{app}/restart", c.restartPage),
+		mayDeploy("POST /apps/{app}/restart", c.restart),
+		mayDeploy("POST /apps/{app}/promote", c.promote),
+		mayDeploy("POST /apps/{app}/cancel", c.cancel),
+		mayDeploy("POST /apps/{app}/redeploy", c.redeploy),
+		mayDeploy("POST /apps/{app}/patch", c.patch),
 	}
 }
 

@@ -37,7 +37,7 @@ func viewState(s deploy.State) stateView {
 type row struct {
 	ID      deploy.DeploymentID
 	Path    string
-	What    string // "push to main", "restart of v13"
+	What    string // "push to main", "restart of v13" (without the number when Release has it)
 	Commit  string
 	Subject string
 	By      string
@@ -54,8 +54,11 @@ func (c *Console) row(d deploy.Deployment) row {
 	out := row{
 		ID: d.ID, Path: deploymentPath(d.App, d.ID), What: what(d),
 		Commit: deploy.Clean(d.Push.Commit.Short(), 7), Subject: subject(d.Push.Commit.Subject),
-		By: by(d), Color: d.Color, State: viewState(d.State),
+		By: by(d), State: viewState(d.State),
 		Took: took(d.Duration(c.Now())), When: c.moment(d.CreatedAt), Note: deploy.Clean(d.Note, 200),
+	}
+	if !d.State.Ended() {
+		out.Color = d.Color // an attempt that ended left nothing there
 	}
 	if d.Release != 0 {
 		out.Release = deploy.ReleaseName(d.Release)
@@ -74,6 +77,9 @@ func what(d deploy.Deployment) string {
 			return "push to " + ref
 		}
 	case deploy.CauseRollback:
+		if d.Release != 0 {
+			return "restart of" // the release follows
+		}
 		return "restart of " + deploy.ReleaseName(d.Target)
 	case deploy.CauseConfig:
 		return "new environment"

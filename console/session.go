@@ -21,6 +21,7 @@ type loginView struct {
 	Notice       string // what went wrong with the last try
 	Command      string
 	Fingerprints []string
+	Wanted       bool // another page was asked for, at this very URL
 }
 
 // loginPage shows one button and changes nothing: previews of links, which
@@ -105,7 +106,9 @@ func (c *Console) logout(w http.ResponseWriter, r *http.Request, _ visit) error 
 // askToLogIn answers a visitor without a session at the URL he asked for, so
 // that a reload after the log in shows it.
 func (c *Console) askToLogIn(w http.ResponseWriter, r *http.Request) {
-	c.render(w, r, visit{}, "login", http.StatusUnauthorized, page{Title: "Log in", Body: c.loginView("", "")})
+	view := c.loginView("", "")
+	view.Wanted = r.Method == http.MethodGet
+	c.render(w, r, visit{}, "login", http.StatusUnauthorized, page{Title: "Log in", Body: view})
 }
 
 func (c *Console) loginView(token, notice string) loginView {

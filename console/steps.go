@@ -72,6 +72,9 @@ func (c *Console) stepper(d deploy.Deployment, entered map[deploy.State]time.Tim
 	reached := reachedPhase(d, shown, entered)
 	var out []step
 	for i, p := range shown {
+		if d.State.Ended() && i > reached {
+			break // it never came there
+		}
 		s := step{Name: p.name, Status: "todo", Word: "to come", At: c.moment(entered[p.state])}
 		switch {
 		case i < reached, i == reached && settledIn(d, p.state):

@@ -136,13 +136,6 @@ func shortRef(ref string) string {
 	return deploy.Clean(strings.TrimPrefix(ref, "refs/heads/"), nameLimit)
 }
 
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return count(n) + " " + many
-}
-
 func appPath(app deploy.AppName) string { return "/apps/" + string(app) }
 
 func deploymentPath(app deploy.AppName, id deploy.DeploymentID) string {
