@@ -40,8 +40,6 @@ type plan struct {
 
 // tree is what a detect function looks at.
 type tree struct {
-	app    deploy.AppName
-	scope  string // names the app's own build caches: no app sees those of another one
 	main   string // build.main of teal.toml
 	source deploy.Source
 	files  map[string]deploy.File

@@ -40,7 +40,6 @@ func detectGo(ctx context.Context, t *tree) (*plan, error) {
 		why,
 	}
 	p.dockerfile = goDockerfile(goBuild{
-		scope:    t.scope,
 		main:     main,
 		download: t.has("go.sum") && !t.has("go.work") && !t.has("vendor/modules.txt") && !localReplace.Match(mod),
 	})

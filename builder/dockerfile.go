@@ -2,7 +2,6 @@ package builder
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 )
 
@@ -12,7 +11,6 @@ import (
 
 // goBuild is what differs between Dockerfiles for Go.
 type goBuild struct {
-	scope    string // prefix of the app's cache mounts
 	main     string // directory of the main package
 	download bool   // modules can be fetched from go.mod and go.sum alone
 }
@@ -21,15 +19,18 @@ type goBuild struct {
 // certificate authorities and the time zones. The compiler's cache begins with what teal/go has
 // compiled of the standard library already, and is the app's own from there.
 func goDockerfile(b goBuild) string {
-	mod := fmt.Sprintf("--mount=type=cache,id=%s-gomod,target=/root/go/pkg/mod", b.scope)
-	cache := fmt.Sprintf("--mount=type=cache,id=%s-gocache,from=teal/go,source=/root/.cache/go-build,target=/root/.cache/go-build", b.scope)
+	const (
+		mod   = "--mount=type=cache,id=gomod,target=/root/go/pkg/mod"
+		cache = "--mount=type=cache,id=gocache,from=teal/go,source=/root/.cache/go-build,target=/root/.cache/go-build"
+		next  = " \\\n    "
+	)
 	lines := []string{"FROM teal/go AS build", "WORKDIR /src"}
 	if b.download {
-		lines = append(lines, "COPY go.mod go.sum ./", "RUN "+mod+` ["go", "mod", "download"]`)
+		lines = append(lines, "COPY go.mod go.sum ./", "RUN "+mod+next+`["go", "mod", "download"]`)
 	}
 	lines = append(lines,
 		"COPY . .",
-		"RUN "+mod+" "+cache+" "+execForm("go", "build", "-ldflags=-s -w", "-o", "/out/app", goPath(b.main)),
+		"RUN "+mod+next+cache+next+execForm("go", "build", "-ldflags=-s -w", "-o", "/out/app", goPath(b.main)),
 		"",
 		"FROM scratch",
 		"COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt",

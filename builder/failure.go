@@ -92,7 +92,7 @@ func explain(err *solveError, p *progress) *deploy.Failure {
 	if failed == nil {
 		failed = &step{}
 	}
-	log := failed.tail.lines
+	log := failed.tail()
 	if m := loadSyntax.FindStringSubmatch(failed.name); m != nil {
 		return failure(fmt.Sprintf("the Dockerfile's \"# syntax=\" line wants %s, which cannot be fetched", familiar(m[1])),
 			"remove the line: the Engine's own Dockerfile reader is used then", log, err)
@@ -115,20 +115,20 @@ func explain(err *solveError, p *progress) *deploy.Failure {
 
 // explainExit is for a RUN that ended with an exit code.
 func explainExit(code string, failed *step, log []string, err error) *deploy.Failure {
-	title := strings.TrimSpace(strings.TrimPrefix(failed.title(), stage(failed.title())))
+	title := fmt.Sprintf("'%s'", strings.TrimSpace(strings.TrimPrefix(failed.title(), stage(failed.title()))))
 	all := strings.Join(log, "\n")
 	switch {
 	case code == "137":
-		return failure(fmt.Sprintf("%q was killed (exit code 137): it probably ran out of memory", title),
+		return failure(fmt.Sprintf("%s was killed (exit code 137): it probably ran out of memory", title),
 			"let the build need less memory (fewer jobs at once), or give this server more", log, err)
 	case noShell.MatchString(all):
-		return failure(fmt.Sprintf("%q needs a shell, and its base image has none", title),
+		return failure(fmt.Sprintf("%s needs a shell, and its base image has none", title),
 			`write the exec form, RUN ["go", "build", "."], or build on teal/base`, log, err)
 	case code == "127" || notFound.MatchString(all):
-		return failure(fmt.Sprintf("%q: the command is not in the image (exit code %s)", title, code),
+		return failure(fmt.Sprintf("%s: the command is not in the image", title),
 			"install it in an earlier step, or build on an image that has it", log, err)
 	default:
-		return failure(fmt.Sprintf("%q ended with exit code %s", title, code),
+		return failure(fmt.Sprintf("%s ended with exit code %s", title, code),
 			"the last lines of the step say why; correct it, commit and push again", log, err)
 	}
 }

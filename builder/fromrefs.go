@@ -118,3 +118,16 @@ func instructions(dockerfile []byte) []string {
 	}
 	return all
 }
+
+var cacheMountUp = regexp.MustCompile(`--mount=\S*type=cache\S*\.\.|--mount=\S*\.\.\S*type=cache`)
+
+// reachesOut tells whether a cache mount has ".." in it: the Engine joins its id
+// to the app's own name space as paths are joined.
+func reachesOut(dockerfile []byte) bool {
+	for _, line := range instructions(dockerfile) {
+		if cacheMountUp.MatchString(line) {
+			return true
+		}
+	}
+	return false
+}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -214,5 +213,5 @@ func (b *lockedBuffer) String() string {
 // timed notes how long something took.
 func timed(t *testing.T, what string) func() {
 	began := time.Now()
-	return func() { t.Log(fmt.Sprintf("%s: %s", what, time.Since(began).Round(time.Millisecond))) }
+	return func() { t.Logf("%s: %s", what, time.Since(began).Round(time.Millisecond)) }
 }

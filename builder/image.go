@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/client"
 
 	"teal/deploy"
 )
@@ -47,10 +49,19 @@ func (j *job) name(ctx context.Context, id, building string) error {
 	if err := j.config.Engine.ImageTag(ctx, id, final); err != nil {
 		return fmt.Errorf("name the image %s: %w", final, engineError(ctx, j.config.Engine, err))
 	}
-	if _, err := j.config.Engine.ImageRemove(ctx, building, image.RemoveOptions{}); err != nil && !errdefs.IsNotFound(err) {
+	j.unname(ctx, building)
+	return nil
+}
+
+// unname takes the name away that a build was made under, even when the build
+// was canceled. An image that has no other name goes with it.
+func (j *job) unname(ctx context.Context, building string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	_, err := j.config.Engine.ImageRemove(ctx, building, image.RemoveOptions{})
+	if err != nil && !errdefs.IsNotFound(err) && !client.IsErrConnectionFailed(err) {
 		j.config.Log.Warn("cannot take away a build's own name", "app", j.req.App, "image", building, "error", err)
 	}
-	return nil
 }
 
 // RemoveImage implements deploy.Builder. An image that does not carry the labels

@@ -115,6 +115,9 @@ func ParseManifest(data []byte, defaults deploy.Settings) (Manifest, error) {
 	return m, nil
 }
 
+// wrongType is how the decoder says that a value has the wrong type, with Go's words.
+var wrongType = regexp.MustCompile(`^cannot decode TOML (\w+) into`)
+
 // manifestError puts the decoder's error into words.
 func manifestError(err error) error {
 	var unknown *toml.StrictMissingError
@@ -131,6 +134,9 @@ func manifestError(err error) error {
 	var decode *toml.DecodeError
 	if errors.As(err, &decode) {
 		line, _ := decode.Position()
+		if m := wrongType.FindStringSubmatch(text); m != nil {
+			text = fmt.Sprintf("%s cannot be a bare %s", deploy.Clean(strings.Join(decode.Key(), "."), 60), m[1])
+		}
 		return fmt.Errorf("%s line %d: %s", manifestName, line, text)
 	}
 	return fmt.Errorf("%s: %s", manifestName, text)
@@ -186,7 +192,7 @@ func span(key string, value *duration, low, high time.Duration, to *time.Duratio
 	if value == nil {
 		return nil
 	}
-	d := time.Duration(*value)
+	d := value.Duration
 	if d < low || d > high {
 		return fmt.Errorf("%s = %q is out of range: %s to %s", key, d, low, high)
 	}
@@ -198,10 +204,10 @@ func memory(value *size, to *int64) error {
 	if value == nil {
 		return nil
 	}
-	if *value < 16<<20 || *value > 1<<40 {
-		return fmt.Errorf("limits.memory is %d bytes, which is out of range: 16MiB to 1TiB", int64(*value))
+	if value.bytes < 16<<20 || value.bytes > 1<<40 {
+		return fmt.Errorf("limits.memory is %d bytes, which is out of range: 16MiB to 1TiB", value.bytes)
 	}
-	*to = int64(*value)
+	*to = value.bytes
 	return nil
 }
 
@@ -294,6 +300,9 @@ func buildArgs(args map[string]string, to *map[string]string) error {
 	for name := range args {
 		if !argName.MatchString(name) {
 			return fmt.Errorf("build.args: %q is not a name for an ARG: letters, digits and '_'", deploy.Clean(name, 60))
+		}
+		if strings.HasPrefix(name, "BUILDKIT_") {
+			return fmt.Errorf("build.args: %s is not for apps to set", name)
 		}
 	}
 	*to = args

@@ -2,17 +2,23 @@ package builder
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"teal/deploy"
 )
 
-// cacheMount is the part of a RUN line that a reader of the log does not need.
-var cacheMount = regexp.MustCompile(`--mount=type=cache\S* `)
+var (
+	// cacheMount is the part of a RUN line that a reader of the log does not need.
+	cacheMount = regexp.MustCompile(`--mount=type=cache\S*\s+`)
+	// execRun is a RUN line whose command is a list.
+	execRun = regexp.MustCompile(`^(.*\bRUN )(\[.*\])$`)
+)
 
 // tailLines is how many of a failed step's last lines go into the failure.
 const tailLines = 30
@@ -33,7 +39,8 @@ type progress struct {
 
 	steps   map[string]*step // by digest of the vertex
 	count   int              // steps shown so far
-	speaker *step            // the step whose line was written last
+	speaker *step            // the step whose line was written last; nil: none, or its end was told
+	latest  *step            // the step that was told of last
 }
 
 // step is one vertex as it is shown.
@@ -42,7 +49,7 @@ type step struct {
 	number  int  // 0: not shown yet
 	ended   bool // its end was shown
 	partial [3][]byte
-	tail    ring
+	tails   [3]ring // the last lines by stream: what was written to standard error is not drowned by the rest
 }
 
 func newProgress(w io.Writer, limit int64) *progress {
@@ -60,13 +67,10 @@ func (p *progress) take(t trace) {
 	for _, v := range t.vertices {
 		s := p.steps[v.digest]
 		if s == nil {
-			s = &step{tail: ring{max: tailLines}}
+			s = &step{}
 			p.steps[v.digest] = s
 		}
 		s.vertex = v
-		if !v.started.IsZero() && v.completed.IsZero() && strings.Contains(v.name, "] RUN ") {
-			p.open(s)
-		}
 	}
 	for _, o := range t.outputs {
 		if s := p.steps[o.vertex]; s != nil && o.stream >= 0 && o.stream < len(s.partial) {
@@ -79,6 +83,21 @@ func (p *progress) take(t trace) {
 			p.end(s)
 		}
 	}
+	p.openNext()
+}
+
+// openNext says the names of RUN steps that are at work, before they say or end
+// anything themselves. BuildKit calls a step started when it looks for it in the
+// cache; it runs when the steps before it have ended.
+func (p *progress) openNext() {
+	for _, s := range p.steps {
+		if s.number != 0 || s.started.IsZero() || s.ended || !strings.Contains(s.name, "] RUN ") {
+			continue
+		}
+		if !slices.ContainsFunc(s.inputs, func(digest string) bool { return p.steps[digest] == nil || !p.steps[digest].ended }) {
+			p.open(s)
+		}
+	}
 }
 
 // open says the step's name, once, and again after another step spoke.
@@ -87,7 +106,7 @@ func (p *progress) open(s *step) {
 		return
 	}
 	p.write(p.title(s))
-	p.speaker = s
+	p.speaker, p.latest = s, s
 }
 
 // end says how the step ended: in one line when nothing was said of it yet.
@@ -113,7 +132,7 @@ func (p *progress) end(s *step) {
 	} else {
 		p.write(fmt.Sprintf("#%d %s", s.number, how))
 	}
-	p.speaker = nil
+	p.speaker, p.latest = nil, s
 }
 
 func (p *progress) title(s *step) string {
@@ -133,12 +152,12 @@ func (p *progress) output(s *step, o output) {
 			s.partial[o.stream] = append(s.partial[o.stream], data...)
 			for len(s.partial[o.stream]) > maxLine {
 				rest := s.partial[o.stream][maxLine:]
-				p.line(s, string(s.partial[o.stream][:maxLine]))
+				p.line(s, o.stream, string(s.partial[o.stream][:maxLine]))
 				s.partial[o.stream] = append([]byte(nil), rest...)
 			}
 			return
 		}
-		p.line(s, string(s.partial[o.stream])+string(data[:i]))
+		p.line(s, o.stream, string(s.partial[o.stream])+string(data[:i]))
 		s.partial[o.stream] = nil
 		data = data[i+1:]
 	}
@@ -146,14 +165,14 @@ func (p *progress) output(s *step, o output) {
 
 func (p *progress) flush(s *step, stream int) {
 	if len(s.partial[stream]) > 0 {
-		p.line(s, string(s.partial[stream]))
+		p.line(s, stream, string(s.partial[stream]))
 		s.partial[stream] = nil
 	}
 }
 
-func (p *progress) line(s *step, text string) {
+func (p *progress) line(s *step, stream int, text string) {
 	text = tidy(text)
-	s.tail.add(text)
+	s.tails[stream].add(text)
 	p.open(s)
 	p.write(strings.TrimRight("   | "+text, " "))
 }
@@ -191,7 +210,14 @@ func canceled(err string) bool {
 func (s *step) title() string {
 	name := strings.ReplaceAll(s.name, "docker.io/teal/", "teal/")
 	name = strings.ReplaceAll(name, "docker.io/library/", "")
-	return deploy.Clean(cacheMount.ReplaceAllString(name, ""), 160)
+	name = cacheMount.ReplaceAllString(name, "")
+	if m := execRun.FindStringSubmatch(name); m != nil {
+		var words []string
+		if json.Unmarshal([]byte(m[2]), &words) == nil {
+			name = m[1] + strings.Join(words, " ")
+		}
+	}
+	return deploy.Clean(name, 160)
 }
 
 // hidden tells whether the step is BuildKit's own housekeeping.
@@ -213,9 +239,16 @@ func (p *progress) last(format string, args ...any) {
 // running gives the last lines of the step that was still at work.
 func (p *progress) running() []string {
 	for _, s := range p.steps {
-		if !s.started.IsZero() && (s.completed.IsZero() || canceled(s.err)) && len(s.tail.lines) > 0 {
-			return s.tail.lines
+		if !s.started.IsZero() && (s.completed.IsZero() || canceled(s.err)) && len(s.tail()) > 0 {
+			return s.tail()
 		}
 	}
 	return nil
+}
+
+// tail gives the step's last lines: of standard output first, for the order
+// between the two streams is lost on the way here.
+func (s *step) tail() []string {
+	errs := s.tails[2].last(tailLines * 2 / 3)
+	return append(s.tails[1].last(tailLines-len(errs)), errs...)
 }

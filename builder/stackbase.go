@@ -107,9 +107,9 @@ func (s *Stack) debootstrap(ctx context.Context, w io.Writer, bundle []byte) (st
 	args := append(append([]string(nil), s.variant...), "--format=tar", s.debianSuite, "-")
 	cmd := exec.CommandContext(ctx, command, args...)
 	cmd.WaitDelay = 10 * time.Second
-	// Asked to end first: mmdebstrap removes its own work on SIGTERM.
+	// Asked to end first: interrupted, mmdebstrap removes its own work.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	said := &tailWriter{ring: ring{max: 5}}
+	said := &tailWriter{}
 	cmd.Stderr = said
 	r, pipe := io.Pipe()
 	cmd.Stdout = pipe
@@ -131,7 +131,7 @@ func (s *Stack) debootstrap(ctx context.Context, w io.Writer, bundle []byte) (st
 	case ctx.Err() != nil:
 		return "", context.Cause(ctx)
 	case runErr != nil:
-		return "", fmt.Errorf("mmdebstrap: %w: %s", runErr, strings.Join(said.lines, "; "))
+		return "", fmt.Errorf("mmdebstrap: %w: %s", runErr, strings.Join(said.last(5), "; "))
 	case filterErr != nil:
 		return "", fmt.Errorf("read what mmdebstrap made: %w", filterErr)
 	}

@@ -66,18 +66,20 @@ func escapeLength(s string) int {
 	return 2
 }
 
-// ring keeps the last lines that were added.
-type ring struct {
-	lines []string
-	max   int
-}
+// ring keeps the last lines that were added, as many as a failure shows.
+type ring struct{ lines []string }
 
 func (r *ring) add(line string) {
-	if len(r.lines) == r.max {
+	if len(r.lines) == tailLines {
 		copy(r.lines, r.lines[1:])
-		r.lines = r.lines[:r.max-1]
+		r.lines = r.lines[:tailLines-1]
 	}
 	r.lines = append(r.lines, line)
+}
+
+// last gives a copy of the last n lines.
+func (r *ring) last(n int) []string {
+	return append([]string(nil), r.lines[max(0, len(r.lines)-n):]...)
 }
 
 // nearest gives the known word that is closest to s by edit distance, or ""

@@ -6,7 +6,8 @@ import "time"
 // told several times as it goes on.
 type vertex struct {
 	digest    string
-	name      string // "[build 2/4] RUN go build"
+	inputs    []string // digests of the steps that it goes on from
+	name      string   // "[build 2/4] RUN go build"
 	cached    bool
 	started   time.Time // zero: not yet
 	completed time.Time // zero: not yet
@@ -51,6 +52,8 @@ func decodeVertex(msg []byte) (v vertex, err error) {
 		switch field {
 		case 1:
 			v.digest = string(b)
+		case 2:
+			v.inputs = append(v.inputs, string(b))
 		case 3:
 			v.name = string(b)
 		case 4:

@@ -12,8 +12,9 @@ import (
 	"teal/deploy"
 )
 
-// duration is a time.Duration written as a string: "90s", "5m", "1h30m".
-type duration time.Duration
+// duration is a length of time written as a string: "90s", "5m", "1h30m". It is
+// a struct so that a bare number, which has no unit, is refused.
+type duration struct{ time.Duration }
 
 // UnmarshalText reads a duration.
 func (d *duration) UnmarshalText(text []byte) error {
@@ -21,12 +22,12 @@ func (d *duration) UnmarshalText(text []byte) error {
 	if err != nil {
 		return fmt.Errorf("%q is not a length of time: write it like \"90s\" or \"5m\"", deploy.Clean(string(text), 40))
 	}
-	*d = duration(parsed)
+	d.Duration = parsed
 	return nil
 }
 
 // size is a number of bytes written as a string: "512MB", "1GiB".
-type size int64
+type size struct{ bytes int64 }
 
 var sizePattern = regexp.MustCompile(`^(\d+(?:\.\d+)?)\s*([kKMGT]i?)?B?$`)
 
@@ -47,7 +48,7 @@ func (s *size) UnmarshalText(text []byte) error {
 	if err != nil || bytes > math.MaxInt64/2 {
 		return fmt.Errorf("%q is too large for a size", deploy.Clean(string(text), 40))
 	}
-	*s = size(bytes)
+	s.bytes = int64(bytes)
 	return nil
 }
 

@@ -1,0 +1,139 @@
+package builder
+
+import (
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"teal/deploy"
+)
+
+func TestFullManifestIsRead(t *testing.T) {
+	text, err := os.ReadFile("testdata/teal.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := ParseManifest(text, deploy.DefaultSettings())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Manifest{
+		Settings: deploy.Settings{
+			Instances: 2, Release: []string{"/app", "migrate", "--all"}, ReleaseTimeout: 5 * time.Minute,
+			ProbePath: "/healthz", ProbeInterval: 250 * time.Millisecond, ProbeTimeout: time.Second, StartTimeout: 90 * time.Second,
+			Grace: 10 * time.Minute, Drain: 20 * time.Second, Stop: 15 * time.Second,
+			Memory: 256 << 20, CPUs: 1.5, PIDs: 200, BuildTimeout: 15 * time.Minute, Keep: 3,
+		},
+		Dockerfile: "docker/Dockerfile", Main: "cmd/web", Args: map[string]string{"FLAVOR": "plain"},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestEmptyManifestIsTheDefaults(t *testing.T) {
+	got, err := ParseManifest(nil, deploy.DefaultSettings())
+	if err != nil || !reflect.DeepEqual(got.Settings, deploy.DefaultSettings()) {
+		t.Errorf("%+v %v", got, err)
+	}
+}
+
+func TestWrongManifestSaysWhere(t *testing.T) {
+	for text, want := range map[string]string{
+		"instanses = 2":                                     `line 1: there is no key "instanses"; is "instances" meant?`,
+		"\n[probe]\npth = '/'":                              `line 3: there is no key "probe.pth"; is "probe.path" meant?`,
+		"[zzzzzzzzzzzz]\na = 1":                             `there is no key "zzzzzzzzzzzz`,
+		"instances = 0":                                     "instances = 0 is out of range: 1 to 10",
+		"instances = 11":                                    "instances = 11 is out of range: 1 to 10",
+		"instances = 'two'":                                 "line 1: instances cannot be a bare string",
+		"keep = -1":                                         "keep = -1 is out of range: 0 to 100",
+		"a = [":                                             "line 1: ",
+		"release = 'migrate && seed'":                       "there is none: quote it, or put the commands into a script",
+		"release = 'say \"hi'":                              "the quote \" is not closed",
+		"release = 3":                                       "release must be a string or a list of strings",
+		"release = ['a', 3]":                                "every item of the list must be a string",
+		"release = ['']":                                    "the command, is empty",
+		"[build]\ntimeout = '5 minutes'":                    `"5 minutes" is not a length of time`,
+		"[build]\ntimeout = '1s'":                           "build.timeout = \"1s\" is out of range: 10s to 24h0m0s",
+		"[build]\ntimeout = 300":                            `"300" is not a length of time`,
+		"[build]\ndockerfile = '../Dockerfile'":             "is not the path of a file in the repository",
+		"[build]\ndockerfile = '/etc/passwd'":               "is not the path of a file in the repository",
+		"[build]\nmain = '../x'":                            "is not a directory in the repository",
+		"[build]\nargs = { 'A-B' = 'x' }":                   "is not a name for an ARG",
+		"[build]\nargs = { BUILDKIT_CACHE_MOUNT_NS = 'x' }": "is not for apps to set",
+		"[probe]\npath = 'healthz'":                         "it begins with \"/\"",
+		"[probe]\npath = \"/a\\nb\"":                        "is not a path",
+		"[probe]\nstart_timeout = '0s'":                     "probe.start_timeout = \"0s\" is out of range",
+		"[switch]\ngrace = '-1s'":                           "switch.grace = \"-1s\" is out of range",
+		"[limits]\nmemory = '1MB'":                          "limits.memory is 1000000 bytes",
+		"[limits]\nmemory = 'much'":                         `"much" is not a size`,
+		"[limits]\ncpus = 0":                                "limits.cpus = 0 is out of range",
+		"[limits]\ncpus = nan":                              "limits.cpus = NaN is out of range",
+		"[limits]\npids = 1":                                "limits.pids = 1 is out of range",
+	} {
+		_, err := ParseManifest([]byte(text), deploy.DefaultSettings())
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "teal.toml") {
+			t.Errorf("%q: error is %v, without %q", text, err, want)
+		}
+	}
+}
+
+func TestSizesAreReadInBothCountings(t *testing.T) {
+	for text, want := range map[string]int64{"512MB": 512e6, "1GiB": 1 << 30, "1.5 GB": 15e8, "64M": 64e6, "64Mi": 64 << 20, "100000000": 1e8} {
+		var s size
+		if err := s.UnmarshalText([]byte(text)); err != nil || s.bytes != want {
+			t.Errorf("%q is %d (%v), not %d", text, s.bytes, err, want)
+		}
+	}
+}
+
+func TestCommandLineIsSplitByTheDocumentedRule(t *testing.T) {
+	for line, want := range map[string][]string{
+		"":                        nil,
+		"  /app  migrate\t--all ": {"/app", "migrate", "--all"},
+		`say 'a b' "c d" e\ f`:    {"say", "a b", "c d", "e f"},
+		`say "a \"b\" \\ \n" ''`:  {"say", `a "b" \ \n`, ""},
+		`a'b'"c"`:                 {"abc"},
+		`psql 'a;b|c $x'`:         {"psql", "a;b|c $x"},
+	} {
+		got, err := splitArgv(line)
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%q is %q (%v), not %q", line, got, err, want)
+		}
+	}
+	for _, line := range []string{"a | b", "a $HOME", "a > b", "a `b`", `a \`, `a "b`, "a & "} {
+		if got, err := splitArgv(line); err == nil {
+			t.Errorf("%q was taken as %q", line, got)
+		}
+	}
+}
+
+// Whatever the file says, the result is within the limits that the core relies
+// on, and an error is one clean line.
+func FuzzParseManifest(f *testing.F) {
+	full, err := os.ReadFile("testdata/teal.toml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(full)
+	for _, seed := range []string{"instances = 3", "release = 'a \"b c\"'", "[limits]\nmemory = '1GiB'\ncpus = 2", "[probe]\npath = '/x'", "a = [[{", "release = [1979-05-27]"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		m, err := ParseManifest(text, deploy.DefaultSettings())
+		if err != nil {
+			if strings.ContainsAny(err.Error(), "\n\x1b") {
+				t.Errorf("error is not one clean line: %q", err)
+			}
+			return
+		}
+		s := m.Settings
+		if s.Instances < 1 || s.Instances > deploy.MaxInstances || s.CPUs <= 0 || s.Memory < 16<<20 || s.PIDs < 1 || s.Keep < 0 ||
+			s.BuildTimeout <= 0 || s.ProbeInterval <= 0 || s.ProbeTimeout <= 0 || s.StartTimeout <= 0 || s.Grace < 0 || s.Drain < 0 || s.Stop < 0 ||
+			!strings.HasPrefix(s.ProbePath, "/") || strings.HasPrefix(m.Dockerfile, "..") || strings.HasPrefix(m.Dockerfile, "/") {
+			t.Errorf("out of limits: %+v", m)
+		}
+	})
+}

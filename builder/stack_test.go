@@ -1,0 +1,140 @@
+package builder
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/docker/docker/api/types/image"
+
+	"teal/deploy"
+)
+
+// newTestStack makes a Stack whose images have names of their own.
+func newTestStack(t *testing.T, change func(*Config)) *Stack {
+	t.Helper()
+	config := Config{Engine: testEngine(t)}
+	if change != nil {
+		change(&config)
+	}
+	s := NewStack(config)
+	s.prefix = "teal-t" + randomID()[:10] + "/"
+	s.warm = []string{"errors"}
+	t.Cleanup(func() {
+		for _, r := range recipes {
+			_, _ = s.engine.ImageRemove(context.Background(), s.prefix+r.name, image.RemoveOptions{Force: true})
+		}
+	})
+	return s
+}
+
+func TestStackImagesAreMadeOnceAndKeptWhileNothingChanged(t *testing.T) {
+	t.Parallel()
+	s := newTestStack(t, nil)
+	var log lockedBuffer
+	done := timed(t, "go and static")
+	if err := s.Ensure(t.Context(), &log, "teal/static"); err != nil {
+		t.Fatal(err, log.String())
+	}
+	done()
+	contains(t, log.String(), "/go: ready after", "/static: ready after")
+	before, err := s.List(t.Context())
+	if err != nil || len(before) != 2 || before[0].Name != s.prefix+"go" || !strings.Contains(before[0].Source, "Go 1.") {
+		t.Fatalf("%+v %v", before, err)
+	}
+	changed, err := s.Refresh(t.Context(), &log)
+	after, _ := s.List(t.Context())
+	if err != nil || changed || len(after) != 2 || after[0].ID != before[0].ID || after[1].ID != before[1].ID {
+		t.Errorf("nothing is newer, and the stack changed: %v %v\n%s", changed, err, log.String())
+	}
+	contains(t, log.String(), "nothing newer")
+}
+
+func TestNewCertificateAuthoritiesMakeANewImage(t *testing.T) {
+	t.Parallel()
+	extra := filepath.Join(t.TempDir(), "company.pem")
+	if err := os.WriteFile(extra, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ref := newRegistry(t).push("debian", "one")
+	s := newTestStack(t, func(c *Config) { c.CAFile, c.DebianImage = extra, ref })
+	var log lockedBuffer
+	if err := s.Ensure(t.Context(), &log, "base"); err != nil {
+		t.Fatal(err, log.String())
+	}
+	before, _ := s.List(t.Context())
+	if err := os.WriteFile(extra, []byte("new"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if changed, err := s.refresh(t.Context(), &log, false, "base"); changed || err != nil {
+		t.Errorf("looked again within the hour: %v %v", changed, err)
+	}
+	changed, err := s.Refresh(t.Context(), &log)
+	after, _ := s.List(t.Context())
+	if err != nil || !changed || after[0].ID == before[0].ID {
+		t.Errorf("changed %v %v: %+v %+v\n%s", changed, err, before, after, log.String())
+	}
+	if _, err := s.engine.ImageInspect(t.Context(), before[0].ID); err == nil {
+		t.Error("the image that was replaced is still there")
+	}
+}
+
+func TestBaseComesFromPackagesWhereNoRegistryAnswers(t *testing.T) {
+	t.Parallel()
+	s := newTestStack(t, func(c *Config) { c.DebianImage = "nosuch.invalid/debian" })
+	s.variant = []string{"--variant=extract", "--include=netbase"} // seconds instead of half a minute
+	var log lockedBuffer
+	if err := s.Ensure(t.Context(), &log, "base"); err != nil {
+		t.Fatal(err, log.String())
+	}
+	contains(t, log.String(), "no registry answers for nosuch.invalid/debian", "Debian bookworm")
+	before, _ := s.List(t.Context())
+	changed, err := s.Refresh(t.Context(), &log)
+	after, _ := s.List(t.Context())
+	if err != nil || changed || len(before) != 1 || before[0].ID != after[0].ID {
+		t.Errorf("the same packages made another image: %v %v %+v %+v", changed, err, before, after)
+	}
+}
+
+func TestBaseComesFromTheRegistryThatAnswers(t *testing.T) {
+	t.Parallel()
+	registry := newRegistry(t)
+	ref := registry.push("debian", "one")
+	s := newTestStack(t, func(c *Config) { c.DebianImage = ref })
+	var log lockedBuffer
+	if err := s.Ensure(t.Context(), &log, "base"); err != nil {
+		t.Fatal(err, log.String())
+	}
+	before, _ := s.List(t.Context())
+	if len(before) != 1 || before[0].Source != ref {
+		t.Fatalf("%+v", before)
+	}
+	if changed, err := s.Refresh(t.Context(), &log); changed || err != nil {
+		t.Errorf("the same digest made another image: %v %v", changed, err)
+	}
+	registry.push("debian", "two")
+	if changed, err := s.Refresh(t.Context(), &log); !changed || err != nil {
+		t.Errorf("a newer image was not taken: %v %v", changed, err)
+	}
+}
+
+func TestDebianBaseHasAShell(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	done := timed(t, "ensure teal/base")
+	if err := b.Stack().Ensure(t.Context(), &lockedBuffer{}, "base"); err != nil {
+		t.Fatal(err)
+	}
+	done()
+	_, log := b.build(request(files("Dockerfile", "FROM teal/base\nRUN echo I am $(. /etc/os-release && echo $ID) && test -s /etc/ssl/certs/ca-certificates.crt # "+b.ns+"\n")))
+	contains(t, log, "| I am debian")
+}
+
+func TestUnknownStackImageIsRefused(t *testing.T) {
+	err := newTestStack(t, nil).Ensure(t.Context(), &lockedBuffer{}, "cobol")
+	if err == nil || !strings.Contains(err.Error(), "teal/base, teal/go, teal/static") || !strings.Contains(err.Error(), deploy.ErrNotFound.Error()) {
+		t.Errorf("error is %v", err)
+	}
+}
