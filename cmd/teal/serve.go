@@ -57,42 +57,45 @@ func newLogger(w io.Writer, format, level string) (*slog.Logger, error) {
 	return slog.New(slog.NewTextHandler(w, options)), nil
 }
 
-// serve builds every part, runs them all, and returns when all have ended.
+// serve runs a daemon until ctx ends.
 func serve(ctx context.Context, c config, log *slog.Logger, stdout io.Writer) error {
-	dir, err := c.dir()
+	d, err := newDaemon(ctx, c, log, stdout)
 	if err != nil {
-		return err
-	}
-	notifyConfig, err := c.notify(dir, log)
-	if err != nil {
-		return err
-	}
-	db, err := store.Open(ctx, store.Config{Dir: dir, Channels: notifyConfig.Channels(), Log: log})
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err := db.Close(); err != nil {
-			log.Error("Cannot close the database", "error", err)
-		}
-	}()
-	if err := firstAdmin(ctx, db, c, log); err != nil {
-		return err
-	}
-	doors, notes, err := listen(ctx, c)
-	if err != nil {
-		return err
-	}
-	for _, n := range notes {
-		log.Warn(n)
-	}
-	d := &daemonParts{config: c, dir: dir, db: db, log: log, doors: doors, stdout: stdout}
-	if err := d.build(ctx, notifyConfig); err != nil {
-		doors.close()
 		return err
 	}
 	defer d.close()
 	return d.run(ctx)
+}
+
+// newDaemon opens the store and the doors and builds every part. Nothing runs yet.
+func newDaemon(ctx context.Context, c config, log *slog.Logger, stdout io.Writer) (_ *daemonParts, err error) {
+	d := &daemonParts{config: c, log: log, stdout: stdout}
+	defer func() {
+		if err != nil {
+			d.close()
+		}
+	}()
+	if d.dir, err = c.dir(); err != nil {
+		return nil, err
+	}
+	alerts, err := c.notify(log)
+	if err != nil {
+		return nil, err
+	}
+	if d.db, err = store.Open(ctx, store.Config{Dir: d.dir, Channels: alerts.Channels(), Log: log}); err != nil {
+		return nil, err
+	}
+	if err := firstAdmin(ctx, d.db, c, log); err != nil {
+		return nil, err
+	}
+	var notes []string
+	if d.doors, notes, err = listen(ctx, c); err != nil {
+		return nil, err
+	}
+	for _, n := range notes {
+		log.Warn(n)
+	}
+	return d, d.build(ctx, alerts)
 }
 
 // daemonParts are the parts of a running daemon.
@@ -396,17 +399,24 @@ func (d *daemonParts) warn(ctx context.Context) {
 	}
 }
 
+// close lets go of what newDaemon opened, after run or instead of it.
 func (d *daemonParts) close() {
+	d.doors.close()
 	if d.accessLog != nil {
 		_ = d.accessLog.Close()
 	}
 	if d.docker != nil {
 		_ = d.docker.Close()
 	}
+	if d.db != nil {
+		if err := d.db.Close(); err != nil {
+			d.log.Error("Cannot close the database", "error", err)
+		}
+	}
 }
 
 // notify is the part of the configuration that says how alerts travel.
-func (c config) notify(dir string, log *slog.Logger) (notify.Config, error) {
+func (c config) notify(log *slog.Logger) (notify.Config, error) {
 	zone, err := c.location()
 	if err != nil {
 		return notify.Config{}, err

@@ -1,0 +1,207 @@
+// Command vict is the app that the end-to-end tests deploy: it does what its
+// flags say, well or badly.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+var (
+	version     = flag.String("version", "none", "what /version answers")
+	status      = flag.Int("status", 200, "what / answers")
+	port        = flag.String("port", "8080", "where it listens")
+	listenAfter = flag.Duration("listen-after", 0, "how long it does not listen")
+	exitAfter   = flag.Duration("exit-after", 0, "when it ends by itself; 0: never")
+	exitCode    = flag.Int("exit", 0, "how it ends by itself")
+	ignoreTerm  = flag.Bool("ignore-term", false, "does not end on SIGTERM")
+	hog         = flag.Int("hog", 0, "MiB that it takes at start")
+	show        = flag.String("show", "", "environment variable that it prints at start")
+	report      = flag.String("report", "", "port of the host that it tells of each POST")
+	sleep       = flag.Duration("sleep", 0, "sleep and end, as a build step or a release command")
+	stamp       = flag.String("stamp", "", "write the time into that file and end, as a build step")
+	fail        = flag.Bool("fail", false, "end with -exit at once")
+)
+
+var (
+	requests atomic.Int64
+	held     []byte // what -hog took
+)
+
+func main() {
+	flag.Parse()
+	if *show != "" {
+		fmt.Printf("%s is %s\n", *show, os.Getenv(*show))
+	}
+	if task() {
+		return
+	}
+	if *exitAfter > 0 {
+		time.AfterFunc(*exitAfter, func() {
+			fmt.Println("vict ends by itself")
+			os.Exit(*exitCode)
+		})
+	}
+	if *hog > 0 {
+		held = make([]byte, *hog<<20)
+		for i := range held {
+			held[i] = byte(i)
+		}
+	}
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM)
+	time.Sleep(*listenAfter)
+	fmt.Printf("vict %s listens on :%s\n", *version, *port)
+	go func() {
+		fmt.Fprintln(os.Stderr, http.ListenAndServe(":"+*port, handler()))
+		os.Exit(3)
+	}()
+	for {
+		<-term
+		fmt.Println("vict was told to end")
+		if !*ignoreTerm {
+			return
+		}
+	}
+}
+
+// task does what is done once, and tells whether there was something.
+func task() bool {
+	switch {
+	case *stamp != "":
+		if err := os.WriteFile(*stamp, []byte(time.Now().Format(time.RFC3339Nano)), 0o644); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	case *sleep > 0:
+		fmt.Printf("vict sleeps %s\n", *sleep)
+		time.Sleep(*sleep)
+	case *fail:
+		fmt.Fprintf(os.Stderr, "vict fails with %d\n", *exitCode)
+	default:
+		return false
+	}
+	os.Exit(*exitCode)
+	return true
+}
+
+func handler() http.Handler {
+	tell := reporter()
+	m := http.NewServeMux()
+	m.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		code := *status
+		if b, err := os.ReadFile("/base"); err == nil && strings.Contains(string(b), "broken") {
+			code = http.StatusInternalServerError
+		}
+		w.WriteHeader(code)
+		fmt.Fprintf(w, "vict %s says %d\n", *version, code)
+	})
+	m.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, *version) })
+	m.HandleFunc("GET /env", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, os.Getenv(r.FormValue("k"))) })
+	m.HandleFunc("GET /file", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, r.FormValue("p")) })
+	m.HandleFunc("GET /requests", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, requests.Load()) })
+	m.HandleFunc("GET /slow", slow)
+	m.HandleFunc("GET /ws", socket)
+	m.HandleFunc("POST /echo", func(w http.ResponseWriter, r *http.Request) {
+		tell(r.Header.Get("X-Request"))
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		fmt.Fprintf(w, "%s\n%s", *version, body)
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		m.ServeHTTP(w, r)
+	})
+}
+
+// slow answers after d, and says at once that it will.
+func slow(w http.ResponseWriter, r *http.Request) {
+	d, err := time.ParseDuration(r.FormValue("d"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	fmt.Fprintln(w, "begun")
+	_ = http.NewResponseController(w).Flush()
+	time.Sleep(d)
+	fmt.Fprint(w, *version)
+}
+
+// socket sends back what it gets, after its version.
+func socket(w http.ResponseWriter, r *http.Request) {
+	c, err := websocket.Accept(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer c.CloseNow()
+	for {
+		kind, b, err := c.Read(r.Context())
+		if err != nil {
+			return
+		}
+		if err := c.Write(r.Context(), kind, append([]byte(*version+" "), b...)); err != nil {
+			return
+		}
+	}
+}
+
+// reporter gives a function that tells the host of a POST that arrived. The host
+// is where the default route leads.
+func reporter() func(id string) {
+	if *report == "" {
+		return func(string) {}
+	}
+	gateway, err := defaultGateway()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(4)
+	}
+	c, err := net.Dial("tcp", net.JoinHostPort(gateway, *report))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(5)
+	}
+	lines := make(chan string, 1<<16)
+	go func() {
+		for id := range lines {
+			if _, err := fmt.Fprintf(c, "%s %s\n", *version, id); err != nil {
+				os.Exit(6)
+			}
+		}
+	}()
+	return func(id string) { lines <- id }
+}
+
+func defaultGateway() (string, error) {
+	b, err := os.ReadFile("/proc/net/route")
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(string(b)) {
+		f := strings.Fields(line)
+		if len(f) < 3 || f[1] != "00000000" {
+			continue
+		}
+		var n uint32
+		if _, err := fmt.Sscanf(f[2], "%x", &n); err != nil {
+			return "", err
+		}
+		return net.IPv4(byte(n), byte(n>>8), byte(n>>16), byte(n>>24)).String(), nil
+	}
+	return "", errors.New("there is no default route")
+}
