@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/client"
 
 	"teal/deploy"
 )
@@ -66,13 +65,8 @@ func (d *benchDaemon) benchAsleep(b *testing.B) {
 	var took, bare []float64
 	for range b.N * 5 {
 		app := d.app(b)
-		if err := d.parts.runtime.Stop(b.Context(), "shop", app.Previous, time.Second); err != nil {
-			b.Fatal(err)
-		}
 		bare = append(bare, d.bareStart(b, app.Previous))
-		if err := d.parts.runtime.Stop(b.Context(), "shop", app.Previous, time.Second); err != nil {
-			b.Fatal(err)
-		}
+		d.sleep(b, app.Previous)
 		took = append(took, d.restartPrevious(b))
 	}
 	report(b, took, "first-answer-ms")
@@ -200,42 +194,62 @@ func (d *benchDaemon) restartPrevious(b *testing.B) float64 {
 	return took
 }
 
-// bareStart is what the Engine and the app need without Teal: start the stopped
-// container and ask until it answers, in ms.
+// sleep stops a release and waits until the keeper has noticed.
+func (d *benchDaemon) sleep(b *testing.B, release int) {
+	b.Helper()
+	if err := d.parts.runtime.Stop(b.Context(), "shop", release, time.Second); err != nil {
+		b.Fatal(err)
+	}
+	began := time.Now()
+	for {
+		open, err := d.parts.db.Open(b.Context())
+		if err != nil {
+			b.Fatal(err)
+		}
+		if slices.ContainsFunc(open, func(o deploy.Deployment) bool { return o.Release == release && o.State == deploy.Asleep }) {
+			return
+		}
+		if time.Since(began) > 30*time.Second {
+			b.Fatalf("v%d was never recorded asleep", release)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// bareStart is what the Engine and the app need without Teal: a container of
+// the same image, made before, is started and asked until it answers, in ms.
 func (d *benchDaemon) bareStart(b *testing.B, release int) float64 {
 	b.Helper()
-	in := d.instance(b, release)
-	docker, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
+	r, err := d.parts.db.Release(b.Context(), "shop", release)
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer docker.Close()
-	began := time.Now()
-	if err := docker.ContainerStart(b.Context(), in.ID, container.StartOptions{}); err != nil {
+	init := true
+	made, err := d.parts.docker.ContainerCreate(b.Context(),
+		&container.Config{Image: r.Image, Env: []string{"PORT=8080"}}, &container.HostConfig{Init: &init}, nil, nil, "")
+	if err != nil {
 		b.Fatal(err)
 	}
-	addr := d.instance(b, release).Addr
+	defer func() {
+		if err := d.parts.docker.ContainerRemove(context.Background(), made.ID, container.RemoveOptions{Force: true}); err != nil {
+			b.Error(err)
+		}
+	}()
+	began := time.Now()
+	if err := d.parts.docker.ContainerStart(b.Context(), made.ID, container.StartOptions{}); err != nil {
+		b.Fatal(err)
+	}
+	running, err := d.parts.docker.ContainerInspect(b.Context(), made.ID)
+	if err != nil {
+		b.Fatal(err)
+	}
+	addr := netip.MustParseAddrPort(running.NetworkSettings.Networks["bridge"].IPAddress + ":8080")
 	for deploy.HTTPProbe(b.Context(), addr, "shop.localhost", deploy.DefaultSettings()) != nil {
 		if time.Since(began) > 30*time.Second {
 			b.Fatal("the container never answered")
 		}
 	}
 	return float64(time.Since(began).Microseconds()) / 1000
-}
-
-func (d *benchDaemon) instance(b *testing.B, release int) deploy.Instance {
-	b.Helper()
-	all, err := d.parts.runtime.List(b.Context())
-	if err != nil {
-		b.Fatal(err)
-	}
-	for _, in := range all {
-		if in.Release == release {
-			return in
-		}
-	}
-	b.Fatalf("no instance of v%d", release)
-	return deploy.Instance{Addr: netip.AddrPort{}}
 }
 
 func (d *benchDaemon) app(b *testing.B) deploy.App {
