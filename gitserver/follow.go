@@ -47,12 +47,12 @@ func (p *push) follow(ctx context.Context, d deploy.Deployment) (deploy.Deployme
 				continue
 			}
 			lines = nil
-			if log.dropped() {
-				p.tell(fmt.Sprintf("[the log was faster than your connection; the rest: %s logs -f %s]", p.se.reach(), d.App))
-			}
+			p.missing(log)
 		case out := <-decided:
 			cancel()
-			p.rest(lines)
+			if lines != nil {
+				p.rest(log)
+			}
 			if out.err != nil {
 				return d, out.err
 			}
@@ -123,23 +123,31 @@ func appendLine(buf []byte, line deploy.LogLine) []byte {
 	return append(append(buf, cleanLine(line.Text)...), '\n')
 }
 
-// rest sends what was written before the deployment was decided. The watcher
-// closes when all of it was seen; one that stays open is waited for briefly.
-func (p *push) rest(lines <-chan deploy.LogLine) {
+// rest sends what was written before the deployment was decided. The log closes
+// when all of it was seen; one that stays open is waited for briefly.
+func (p *push) rest(log feed) {
 	patience := time.NewTimer(500 * time.Millisecond)
 	defer patience.Stop()
-	for lines != nil {
+	for {
 		select {
-		case line, ok := <-lines:
+		case line, ok := <-log.lines:
 			if !ok {
+				p.missing(log)
 				return
 			}
-			p.relay(line, lines)
+			p.relay(line, log.lines)
 		case <-time.After(50 * time.Millisecond):
 			return
 		case <-patience.C:
 			return
 		}
+	}
+}
+
+// missing tells of lines that the pusher did not get to see.
+func (p *push) missing(log feed) {
+	if log.dropped() {
+		p.tell(fmt.Sprintf("[the log was faster than your connection; the rest: %s logs -f %s]", p.se.reach(), p.app.Name))
 	}
 }
 

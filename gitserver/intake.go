@@ -118,7 +118,7 @@ func (in *intake) next() error {
 			in.chunk, in.rest = chunk, chunk
 			in.got += len(chunk)
 			if in.waited += time.Since(began); in.waited >= in.stall && in.stalled() {
-				return refuse("less than %s were received in %v", byteSize(stallFloor), in.stall)
+				return in.tooSlow()
 			}
 			return nil
 		case <-in.ctx.Done():
@@ -127,7 +127,7 @@ func (in *intake) next() error {
 			return errInterrupted
 		case <-timer.C:
 			if in.stalled() {
-				return refuse("nothing was received for %v", in.stall)
+				return in.tooSlow()
 			}
 			began = time.Now()
 			timer.Reset(in.stall)
@@ -140,6 +140,10 @@ func (in *intake) stalled() bool {
 	slow := in.got < stallFloor
 	in.waited, in.got = 0, 0
 	return slow
+}
+
+func (in *intake) tooSlow() error {
+	return refuse("less than %s were received in %v", byteSize(stallFloor), in.stall)
 }
 
 // drain takes what the client still sends, so that it comes to read why it was

@@ -25,9 +25,7 @@ type verdict struct {
 func encodeReport(unpack string, verdicts []verdict) []byte {
 	b := appendPacket(nil, "unpack "+oneLine(unpack)+"\n")
 	for _, v := range verdicts {
-		if len(v.ref) > maxRefEcho {
-			v.ref = v.ref[:maxRefEcho]
-		}
+		v.ref = echo(v.ref)
 		if v.reason == "" {
 			b = appendPacket(b, "ok "+v.ref+"\n")
 		} else {
@@ -35,6 +33,17 @@ func encodeReport(unpack string, verdicts []verdict) []byte {
 		}
 	}
 	return append(b, "0000"...)
+}
+
+// echo gives a ref's name back to the client that sent it. What is no name must
+// not become a line of the report's.
+func echo(ref string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' {
+			return '?'
+		}
+		return r
+	}, ref[:min(len(ref), maxRefEcho)])
 }
 
 // oneLine makes text fit into a report: a newline would begin another verdict.

@@ -69,9 +69,13 @@ func (s *Server) session(c *connection, conn *gossh.ServerConn, nc gossh.NewChan
 			_ = ch.Close()
 			continue // read on, or the whole connection stands still
 		}
-		yes := se.request(ctx, req)
+		granted, start := se.request(ctx, req)
 		if req.WantReply {
-			_ = req.Reply(yes, nil)
+			_ = req.Reply(granted, nil)
+		}
+		// Not before the reply: a short command could close the channel first.
+		if start != nil {
+			go start()
 		}
 	}
 	cancel(errClientGone)
@@ -82,33 +86,31 @@ func (s *Server) session(c *connection, conn *gossh.ServerConn, nc gossh.NewChan
 }
 
 // request answers one request on the channel. Granted are commands, a shell and
-// one environment variable: no terminal, no agent, no X11, no subsystem.
-func (se *session) request(ctx context.Context, req *gossh.Request) bool {
+// one environment variable: no terminal, no agent, no X11, no subsystem. start
+// is what a granted command does.
+func (se *session) request(ctx context.Context, req *gossh.Request) (granted bool, start func()) {
 	switch req.Type {
 	case "exec", "shell":
 		var payload struct{ Line string }
 		if se.started != nil || req.Type == "exec" && gossh.Unmarshal(req.Payload, &payload) != nil {
-			return false
+			return false, nil
 		}
 		se.started = make(chan struct{})
-		go se.run(ctx, payload.Line)
-		return true
+		return true, func() { se.run(ctx, payload.Line) }
 	case "env":
 		var payload struct{ Name, Value string }
 		if se.started != nil || gossh.Unmarshal(req.Payload, &payload) != nil || payload.Name != "GIT_PROTOCOL" {
-			return false
+			return false, nil
 		}
 		if payload.Value != "version=1" && payload.Value != "version=2" {
-			return false
+			return false, nil
 		}
 		se.protocol = payload.Value
-		return true
+		return true, nil
 	case "pty-req":
 		se.pty = se.pty || se.started == nil
-		return false
-	default:
-		return false
 	}
+	return false, nil
 }
 
 // run runs the command and ends the session with its exit status.

@@ -340,7 +340,7 @@ func has(t *testing.T, text string, parts ...string) {
 	t.Helper()
 	for _, part := range parts {
 		if !strings.Contains(text, part) {
-			t.Errorf("missing %q in:\n%s", part, text)
+			t.Errorf("missing %q in:\n%.3000s", part, text)
 		}
 	}
 }

@@ -1,0 +1,460 @@
+package gitserver
+
+import (
+	"bytes"
+	"compress/zlib"
+	"crypto/sha1"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// object is one entry of a pack, and its name.
+type object struct {
+	id   string
+	pack []byte
+}
+
+// objectOf makes an object of type 1 (commit), 2 (tree) or 3 (blob). claimed is
+// the size in its header; below 0: the true one.
+func objectOf(kind int, body []byte, claimed int) object {
+	names := map[int]string{1: "commit", 2: "tree", 3: "blob"}
+	sum := sha1.Sum(append(fmt.Appendf(nil, "%s %d\x00", names[kind], len(body)), body...))
+	if claimed < 0 {
+		claimed = len(body)
+	}
+	head := []byte{byte(kind<<4 | claimed&15)}
+	for n := claimed >> 4; n > 0; n >>= 7 {
+		head[len(head)-1] |= 0x80
+		head = append(head, byte(n&0x7f))
+	}
+	var z bytes.Buffer
+	zw := zlib.NewWriter(&z)
+	_, _ = zw.Write(body)
+	zw.Close()
+	return object{hex.EncodeToString(sum[:]), append(head, z.Bytes()...)}
+}
+
+// treeOf makes a tree of entries "<mode> <name>" → object.
+func treeOf(entries ...any) object {
+	var b bytes.Buffer
+	for i := 0; i < len(entries); i += 2 {
+		id, _ := hex.DecodeString(entries[i+1].(string))
+		fmt.Fprintf(&b, "%s\x00%s", entries[i], id)
+	}
+	return objectOf(2, b.Bytes(), -1)
+}
+
+func commitOf(tree string, parents ...string) object {
+	text := "tree " + tree + "\n"
+	for _, p := range parents {
+		text += "parent " + p + "\n"
+	}
+	return objectOf(1, []byte(text+"author A <a@b> 1700000000 +0000\ncommitter A <a@b> 1700000000 +0000\n\nx\n"), -1)
+}
+
+// pushRaw sends one command with a pack, by hand.
+func (w *world) pushRaw(tip, ref string, pack []byte) string {
+	w.t.Helper()
+	s := w.dial("anna").receivePack("shop")
+	s.command(noHash, tip, ref, usualCaps)
+	return s.finish(pack)
+}
+
+func TestMalformedPacksAreRefusedWithTheirFault(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.addApp("shop")
+	blob := objectOf(3, []byte("FROM scratch\n"), -1)
+	tree := treeOf("100644 Dockerfile", blob.id)
+	commit := commitOf(tree.id)
+	good := packOf(3, blob.pack, tree.pack, commit.pack)
+	short := objectOf(3, []byte("FROM scratch\n"), 5000)
+	badSum := bytes.Clone(good)
+	badSum[len(badSum)-1] ^= 1
+	flipped := bytes.Clone(good)
+	flipped[len(flipped)/2] ^= 0x40
+	missing := strings.Repeat("ab", 20)
+	nothing := append([]byte{0x70 | 5}, append(bytes.Repeat([]byte{0xee}, 20), 0x78, 0x9c, 3, 0, 0, 0, 0, 1)...)
+	orphan := commitOf(missing)
+	child := commitOf(tree.id, missing)
+	lacking := treeOf("100644 Dockerfile", missing)
+	ofLacking := commitOf(lacking.id)
+
+	rows := []struct {
+		name, tip, want string
+		pack            []byte
+	}{
+		{"nothing", commit.id, "the pack ends before it begins", nil},
+		{"junk", commit.id, "this is not a git pack", []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")},
+		{"version 9", commit.id, "this is not a git pack", append([]byte("PACK\x00\x00\x00\x09"), good[8:]...)},
+		{"4294967295 objects", commit.id, "the pack has 4294967295 objects, and the limit is 2000000", packOf(0xffffffff)},
+		{"more objects than claimed", commit.id, "pack", packOf(2, blob.pack, tree.pack, commit.pack)},
+		{"fewer objects than claimed", commit.id, "unpack ", packOf(9, blob.pack, tree.pack, commit.pack)},
+		{"wrong checksum", commit.id, "SHA1 mismatch", badSum},
+		{"one bit wrong", commit.id, "unpack ", flipped},
+		{"object shorter than it says", commit.id, "unpack ", packOf(3, short.pack, tree.pack, commit.pack)},
+		{"delta to nowhere", commit.id, "unpack ", packOf(1, nothing)},
+		{"empty pack with a wrong checksum", commit.id, "the pack's checksum is wrong", append([]byte("PACK\x00\x00\x00\x02\x00\x00\x00\x00"), make([]byte, 20)...)},
+		{"tip that was not sent", commit.id, "the push is incomplete: " + commit.id + " is missing", emptyPack()},
+		{"tree that was not sent", orphan.id, missing, packOf(1, orphan.pack)},
+		{"parent that was not sent", child.id, missing, packOf(3, blob.pack, tree.pack, child.pack)},
+		{"file that was not sent", ofLacking.id, missing, packOf(2, lacking.pack, ofLacking.pack)},
+		{"blob as the branch's tip", blob.id, "is a blob, not a commit", packOf(1, blob.pack)},
+		{"tree as the branch's tip", tree.id, "is a tree, not a commit", packOf(2, blob.pack, tree.pack)},
+	}
+	for _, row := range rows {
+		out := w.pushRaw(row.tip, "refs/heads/main", row.pack)
+		if !strings.Contains(out, row.want) || !strings.Contains(out, "ng refs/heads/main ") {
+			t.Errorf("%s: the answer is %q, want %q", row.name, out, row.want)
+		}
+	}
+	if n := len(w.engine.received()); n != 0 {
+		t.Errorf("the engine got %d pushes", n)
+	}
+	if left, _ := filepath.Glob(filepath.Join(w.repos.path("shop"), "objects", "*", "*")); len(left) != 0 {
+		t.Errorf("objects were stored: %v", left)
+	}
+	w.tidy()
+	has(t, w.pushRaw(commit.id, "refs/heads/main", good), "ok refs/heads/main")
+	w.sound("shop")
+}
+
+func TestPackCutOffAnywhereIsRefusedAndLeavesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.addApp("shop")
+	c := w.newClone("anna", "shop")
+	for i := range 20 {
+		c.commit(fmt.Sprint("f", i), strings.Repeat(fmt.Sprint(i), 500))
+	}
+	pack := c.packFor("HEAD")
+	for percent := 0; percent < 100; percent += 5 {
+		s := w.dial("anna").receivePack("shop")
+		s.command(noHash, c.head(), "refs/heads/main", usualCaps)
+		out := s.finish(pack[:len(pack)*percent/100])
+		if !strings.Contains(out, "ng refs/heads/main") || strings.Contains(out, "teal failed") {
+			t.Errorf("cut at %d %%: %q", percent, out)
+		}
+	}
+	if n := len(w.engine.received()); n != 0 {
+		t.Errorf("the engine got %d pushes", n)
+	}
+	w.tidy()
+	w.stillWorks(c, "shop")
+	w.sound("shop")
+}
+
+func TestTreesThatWouldEscapeAreRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.addApp("shop")
+	blob := objectOf(3, []byte("x"), -1)
+	for _, tree := range []object{
+		treeOf("40000 .git", treeOf("100644 config", blob.id).id),
+		treeOf("100644 ..", blob.id),
+		treeOf("100644 .", blob.id),
+		treeOf("100644 ../../etc/cron.d/x", blob.id),
+		treeOf("100644 a/b", blob.id),
+		treeOf("100644 a", blob.id, "100644 a", blob.id),
+		treeOf("100644 .GIT", blob.id),
+		treeOf("120000 .gitmodules", blob.id),
+	} {
+		inner := treeOf("100644 config", blob.id)
+		commit := commitOf(tree.id)
+		out := w.pushRaw(commit.id, "refs/heads/main", packOf(4, blob.pack, inner.pack, tree.pack, commit.pack))
+		if !strings.Contains(out, "ng refs/heads/main ") {
+			t.Errorf("a tree was taken: %q", out)
+		}
+	}
+	if n := len(w.engine.received()); n != 0 {
+		t.Errorf("the engine got %d pushes", n)
+	}
+}
+
+func TestEvilRefNamesAreRefusedWhole(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.addApp("shop")
+	blob := objectOf(3, []byte("x"), -1)
+	tree := treeOf("100644 f", blob.id)
+	commit := commitOf(tree.id)
+	pack := packOf(3, blob.pack, tree.pack, commit.pack)
+	for _, ref := range []string{
+		"refs/heads/../../../../evil", "refs/heads/x.lock", "refs/heads/main x", "refs/heads/main\nok refs/heads/main",
+		"refs/heads/$(id)\x07", "refs/heads/-x", "refs/heads/", "refs/heads/a..b", "refs/heads/a\\b",
+		"HEAD", "main", "refs/remotes/x/main", "config", "objects/info/alternates", "refs/heads/" + strings.Repeat("x", 2000),
+	} {
+		out := w.pushRaw(commit.id, ref, pack)
+		if strings.Contains(out, "\nok ") || !strings.Contains(out, "not a valid branch name") && !strings.Contains(out, "deploys from") {
+			t.Errorf("ref %.80q: %q", ref, out)
+		}
+	}
+	if n := len(w.engine.received()); n != 0 {
+		t.Errorf("the engine got %d pushes", n)
+	}
+}
+
+func TestRequestsBeyondTheLimitsAreRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.addApp("shop")
+	tip := strings.Repeat("ab", 20)
+	for _, row := range []struct {
+		name, want string
+		send       func(s *conversation)
+	}{
+		{"10,000 refs", "ERR more than 64 refs in one push", func(s *conversation) {
+			for i := range 10_000 {
+				s.command(noHash, tip, fmt.Sprintf("refs/heads/b%d", i), usualCaps)
+			}
+		}},
+		{"a long request", "ERR the push's request is longer than 256 KiB", func(s *conversation) {
+			for range 6000 {
+				s.send(appendPacket(nil, "shallow "+tip))
+			}
+		}},
+		{"33 options", "ERR a push takes at most 32 options", func(s *conversation) {
+			s.command(noHash, tip, "refs/heads/main", usualCaps+" push-options")
+			s.send([]byte("0000"))
+			for range 33 {
+				s.send(appendPacket(nil, "no-cache"))
+			}
+		}},
+		{"no pkt-line", "ERR this is not a git push", func(s *conversation) { s.send([]byte("zzzz")) }},
+		{"a pkt-line of 3 bytes", "ERR this is not a git push", func(s *conversation) { s.send([]byte("0003")) }},
+		{"a short line", "ERR not a ref update", func(s *conversation) { s.send(appendPacket(nil, "hello")) }},
+		{"upper case object names", "ERR not a ref update", func(s *conversation) {
+			s.command(noHash, strings.ToUpper(tip), "refs/heads/main", usualCaps)
+		}},
+		{"a signed push", "ERR signed pushes are not taken", func(s *conversation) { s.send(appendPacket(nil, "push-cert\x00x")) }},
+		{"sha256", "ERR the repository has sha256 object names", func(s *conversation) {
+			s.command(noHash, tip, "refs/heads/main", "object-format=sha256")
+		}},
+		{"a deletion of nothing", "ERR there is no refs/heads/x to delete", func(s *conversation) {
+			s.command(noHash, noHash, "refs/heads/x", usualCaps)
+		}},
+		{"an end in the middle", "ERR the push ends in the middle", func(s *conversation) {
+			s.send([]byte("00"))
+			s.in.Close()
+		}},
+	} {
+		s := w.dial("anna").receivePack("shop")
+		row.send(s)
+		if out := s.finish(nil); !strings.Contains(out, row.want) {
+			t.Errorf("%s: %q, want %q", row.name, out, row.want)
+		}
+	}
+}
+
+func TestPackBeyondTheLimitsIsRefusedWithTheLimit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, limits(func(l *Limits) { l.Pack, l.Object = 1<<20, 256<<10 }))
+	w.addApp("shop")
+	c := w.newClone("anna", "shop")
+	c.commit("large", strings.Repeat("0", 300<<10))
+	has(t, c.try("push", "teal", "main").out, "is 300 KiB large, and the limit is 256 KiB")
+	c.git("reset", "-q", "--hard", "HEAD~1")
+	for i := range 8 {
+		c.w.write(filepath.Join(c.dir, fmt.Sprint("noise", i)), noise(200<<10, i), 0o644)
+	}
+	c.commit("x", "x")
+	has(t, c.try("push", "teal", "main").out, "the pack is larger than 1 MiB")
+	if n := len(w.engine.received()); n != 0 {
+		t.Errorf("the engine got %d pushes", n)
+	}
+	c.git("reset", "-q", "--hard", "HEAD~1")
+	w.stillWorks(c, "shop")
+	w.sound("shop")
+}
+
+// noise is text that does not compress.
+func noise(n, seed int) string {
+	var b strings.Builder
+	sum := sha1.Sum(fmt.Append(nil, seed))
+	for b.Len() < n {
+		sum = sha1.Sum(sum[:])
+		b.Write(sum[:])
+	}
+	return b.String()
+}
+
+func TestFullDiskRefusesBeforeThePackIsTaken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, limits(func(l *Limits) { l.DiskFree = 1 << 60 }))
+	w.addApp("shop")
+	has(t, w.newClone("anna", "shop").try("push", "teal", "main").out, "the server's disk is nearly full")
+}
+
+func TestDeltaBombAndBombOfZerosStayOutside(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, limits(func(l *Limits) { l.GitMemory, l.Object = 64<<20, 8<<20 }))
+	w.addApp("shop")
+	c := w.newClone("anna", "shop")
+	// 40 MB of zeros are 40 KB on the wire: git streams them, and the size check refuses.
+	zeros := objectOf(3, make([]byte, 40<<20), -1)
+	tree := treeOf("100644 zeros", zeros.id)
+	commit := commitOf(tree.id)
+	out := w.pushRaw(commit.id, "refs/heads/main", packOf(3, zeros.pack, tree.pack, commit.pack))
+	has(t, out, "is 40 MiB large, and the limit is 8 MiB")
+	// A delta that copies 1 MB over and over makes more than the memory limit.
+	base := objectOf(3, make([]byte, 1<<20), -1)
+	delta := []byte{0x80, 0x80, 0x40} // size of the base: 1 MiB
+	size := uint64(0x0fffff * 200)
+	for ; size >= 0x80; size >>= 7 {
+		delta = append(delta, byte(size&0x7f|0x80))
+	}
+	delta = append(delta, byte(size))
+	for range 200 {
+		delta = append(delta, 0xf0, 0xff, 0xff, 0x0f) // copy 0x0fffff bytes from 0
+	}
+	bomb := objectOf(3, delta, -1)
+	id, _ := hex.DecodeString(base.id)
+	bombHead := bytes.Clone(bomb.pack)
+	bombHead[0] = bombHead[0]&0x8f | 7<<4
+	head := 1
+	for bombHead[head-1]&0x80 != 0 {
+		head++
+	}
+	entry := append(append(bytes.Clone(bombHead[:head]), id...), bombHead[head:]...)
+	out = w.pushRaw(commit.id, "refs/heads/main", packOf(2, base.pack, entry))
+	has(t, out, "ng refs/heads/main")
+	if n := len(w.engine.received()); n != 0 {
+		t.Errorf("the engine got %d pushes", n)
+	}
+	w.tidy()
+	w.stillWorks(c, "shop")
+}
+
+func TestTreeThatExplodesIsRefusedAtTheBuild(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.addApp("shop")
+	blob := objectOf(3, []byte("x"), -1)
+	objects := [][]byte{blob.pack}
+	tree := blob
+	for level := range 10 {
+		var entries []any
+		for i := range 10 {
+			mode := "40000"
+			if level == 0 {
+				mode = "100644"
+			}
+			entries = append(entries, fmt.Sprintf("%s d%d", mode, i), tree.id)
+		}
+		tree = treeOf(entries...)
+		objects = append(objects, tree.pack)
+	}
+	commit := commitOf(tree.id)
+	objects = append(objects, commit.pack)
+	has(t, w.pushRaw(commit.id, "refs/heads/main", packOf(uint32(len(objects)), objects...)), "ok refs/heads/main")
+	src, err := w.repos.Source(t.Context(), "shop", commit.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := src.Files(t.Context()); err == nil || !strings.Contains(err.Error(), "more than 200000 files and directories") {
+		t.Errorf("Files: %v", err)
+	}
+	if err := src.Tar(t.Context(), &bytes.Buffer{}, nil); err == nil {
+		t.Error("a tar was written")
+	}
+}
+
+func TestClientThatKeepsItsSideOpenGetsItsAnswer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.addApp("shop")
+	c := w.newClone("anna", "shop")
+	s := w.dial("anna").receivePack("shop")
+	s.command(noHash, c.head(), "refs/heads/main", usualCaps)
+	s.send([]byte("0000"))
+	s.send(c.packFor("HEAD"))
+	has(t, s.answer(), "ok refs/heads/main")
+}
+
+func TestClientThatStallsOrTricklesIsCut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, limits(func(l *Limits) { l.Stall = 300 * time.Millisecond }))
+	w.addApp("shop")
+	c := w.newClone("anna", "shop")
+	pack := c.packFor("HEAD")
+	s := w.dial("anna").receivePack("shop")
+	s.command(noHash, c.head(), "refs/heads/main", usualCaps)
+	s.send([]byte("0000"))
+	s.send(pack[:len(pack)/2])
+	has(t, s.answer(), "less than 4 KiB were received in 300ms")
+	s = w.dial("anna").receivePack("shop")
+	s.command(noHash, c.head(), "refs/heads/main", usualCaps)
+	s.send([]byte("0000"))
+	gone := make(chan struct{})
+	go func() {
+		for _, b := range pack {
+			select {
+			case <-gone:
+				return
+			case <-time.After(50 * time.Millisecond):
+				s.send([]byte{b})
+			}
+		}
+	}()
+	has(t, s.answer(), "less than 4 KiB were received in 300ms")
+	close(gone)
+	w.tidy()
+}
+
+func TestReceiveTimeIsBounded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, limits(func(l *Limits) { l.Receive = 300 * time.Millisecond }))
+	w.addApp("shop")
+	s := w.dial("anna").receivePack("shop")
+	s.command(noHash, strings.Repeat("ab", 20), "refs/heads/main", usualCaps)
+	s.send([]byte("0000"))
+	has(t, s.answer(), "the push was not received within 300ms")
+}
+
+func TestClientThatVanishesInThePackLeavesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.addApp("shop")
+	c := w.newClone("anna", "shop")
+	pack := c.packFor("HEAD")
+	for range 5 {
+		r := w.dial("anna")
+		s := r.receivePack("shop")
+		s.command(noHash, c.head(), "refs/heads/main", usualCaps)
+		s.send([]byte("0000"))
+		s.send(pack[:len(pack)-25])
+		r.client.Close()
+	}
+	w.tidy()
+	if n := len(w.engine.received()); n != 0 {
+		t.Errorf("the engine got %d pushes", n)
+	}
+	w.stillWorks(c, "shop")
+	w.sound("shop")
+}
+
+func TestNamesOfRepositoriesNeverReachAPath(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, name := range []string{
+		"/../../etc/passwd", "app;id", "--upload-pack=x", "$(id)", "a b", "..", "/", "", "shop.git/objects", "SHOP", "a'b", strings.Repeat("x", 5000),
+	} {
+		for _, program := range []string{"git-receive-pack", "git-upload-pack", "git-upload-archive"} {
+			s, err := w.dial("root").client.NewSession()
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, err := s.Output(program + " '" + strings.ReplaceAll(name, "'", `'\''`) + "'")
+			if err == nil || !strings.Contains(string(out), "ERR ") {
+				t.Errorf("%s %q: %q, %v", program, name, out, err)
+			}
+		}
+	}
+}
+
+var _ net.Conn = (*connection)(nil)
