@@ -1,5 +1,6 @@
-// Command dev is what the Makefile calls: it sets a machine up ("setup"), and
-// shows the main job with real parts ("demo"). It is not part of Teal.
+// Command dev is what the Makefile calls: it sets a machine up ("setup"), shows
+// the main job with real parts ("demo"), and builds the server's own image
+// ("image"). It is not part of Teal.
 package main
 
 import (
@@ -20,7 +21,7 @@ func main() {
 	}
 }
 
-var errUsage = errors.New("usage: dev setup demo|test|bench, or dev demo")
+var errUsage = errors.New("usage: dev setup demo|test|bench, dev demo, or dev image")
 
 func run(ctx context.Context, args []string) error {
 	switch {
@@ -28,6 +29,8 @@ func run(ctx context.Context, args []string) error {
 		return setup(ctx, args[1])
 	case len(args) == 1 && args[0] == "demo":
 		return demo(ctx, os.Getenv("DEMO_EXIT") != "")
+	case len(args) == 1 && args[0] == "image":
+		return image(ctx, serverImage)
 	}
 	return errUsage
 }
