@@ -31,9 +31,8 @@ type Config struct {
 	DebianImage string
 	// DebianSuite is bootstrapped for teal/base where none does; "": bookworm.
 	DebianSuite string
-	// GoProxy is the address of the Go module proxy that the toolchain for teal/go
-	// comes from when there is neither a registry nor a Go on the host; "": the
-	// public one.
+	// GoProxy is the URL of a Go module proxy, from which the toolchain for
+	// teal/go comes when there is neither a registry nor a Go on the host; "": none.
 	GoProxy string
 }
 
@@ -46,7 +45,6 @@ func (c Config) withDefaults() Config {
 	set(&c.GoImage, "golang:1.26")
 	set(&c.DebianImage, "debian:bookworm-slim")
 	set(&c.DebianSuite, "bookworm")
-	set(&c.GoProxy, "https://proxy.golang.org")
 	if c.MaxLogBytes == 0 {
 		c.MaxLogBytes = 4 << 20
 	}

@@ -192,6 +192,9 @@ func proxyToolchain(proxy string) (toolchain, error) {
 	if !ok {
 		return toolchain{}, fmt.Errorf("no Go toolchain is pinned for %s", runtime.GOARCH)
 	}
+	if proxy == "" {
+		return toolchain{}, errors.New("no Go module proxy is set to fetch one from: install Go, or set --go-proxy")
+	}
 	return toolchain{
 		version: "go" + pinnedGo,
 		source:  "Go " + pinnedGo + " of the Go module proxy",

@@ -66,6 +66,8 @@ type config struct {
 	MaxBuilds  int    `help:"Builds that may run at once." default:"1" env:"TEAL_MAX_BUILDS"`
 	CAFile     string `help:"Further certificate authorities (PEM) that builds trust, for networks whose proxy opens HTTPS." env:"TEAL_CA_FILE" name:"ca-file"`
 
+	GoProxy string `help:"Go module proxy (URL) that the toolchain of teal/go comes from when this machine has no Go and no registry answers." env:"TEAL_GO_PROXY"`
+
 	TrustedProxies []string `help:"Addresses or networks whose X-Forwarded-* headers are believed." env:"TEAL_TRUSTED_PROXIES"`
 	AccessLog      string   `help:"File for the access log, JSON lines; - is standard output. Default: none." env:"TEAL_ACCESS_LOG"`
 	AdminKeys      string   `help:"File with the first admin's public keys. Default: the keys of the user who runs teal." env:"TEAL_ADMIN_KEYS"`

@@ -171,7 +171,7 @@ func (d *daemonParts) buildEngineSide(namespace string) (err error) {
 		return fmt.Errorf("--subnets: %q is not a network such as 10.213.0.0/16", d.Subnets)
 	}
 	d.runtime = runtime.New(runtime.Config{Client: d.docker, Namespace: namespace, Subnets: subnets, Log: d.log})
-	d.builder = builder.New(builder.Config{Engine: d.docker, Namespace: namespace, CAFile: d.CAFile, Log: d.log})
+	d.builder = builder.New(builder.Config{Engine: d.docker, Namespace: namespace, CAFile: d.CAFile, GoProxy: d.GoProxy, Log: d.log})
 	return nil
 }
 

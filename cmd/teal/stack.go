@@ -19,6 +19,7 @@ type stackFlags struct {
 	dataFlag
 	DockerHost string `help:"Container engine. Default: DOCKER_HOST, or the local socket." env:"DOCKER_HOST"`
 	CAFile     string `help:"Further certificate authorities (PEM) that builds trust." env:"TEAL_CA_FILE" name:"ca-file"`
+	GoProxy    string `help:"Go module proxy (URL) that the toolchain of teal/go comes from when this machine has no Go and no registry answers." env:"TEAL_GO_PROXY"`
 }
 
 type stackBuild struct {
@@ -82,5 +83,5 @@ func (s stackFlags) builder(t *terminal) (*builder.Builder, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return builder.New(builder.Config{Engine: engine, Namespace: namespace, CAFile: s.CAFile}), func() { _ = engine.Close() }, nil
+	return builder.New(builder.Config{Engine: engine, Namespace: namespace, CAFile: s.CAFile, GoProxy: s.GoProxy}), func() { _ = engine.Close() }, nil
 }
