@@ -20,7 +20,7 @@ type alertsView struct {
 type deliveryRow struct {
 	App      deploy.AppName
 	Path     string // of the deployment
-	Title    string // "deployment 41: probe failed: probe answered 500"
+	Title    string // "probe answered 500"
 	Commit   string
 	Channel  string
 	State    stateView

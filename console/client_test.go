@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 )
 
 // client is a browser without a screen: one cookie, no redirects.
@@ -71,6 +72,8 @@ func (c *client) send(method, path string, body io.Reader) answer {
 	c.t.Helper()
 	res := c.open(method, path, body)
 	defer res.Body.Close()
+	late := time.AfterFunc(10*time.Second, func() { res.Body.Close() }) // a stream where a page was expected
+	defer late.Stop()
 	b, err := io.ReadAll(res.Body)
 	if err != nil {
 		c.t.Fatal(err)

@@ -37,8 +37,7 @@ type deploymentView struct {
 
 // failureView is why it did not become live.
 type failureView struct {
-	Step   string
-	Reason string
+	Title  string   // "build failed: no Dockerfile"
 	Hint   []string // lines
 	Log    []string
 	Serves string // "blue v13"; "" when nothing does
@@ -151,7 +150,7 @@ func viewFailure(d deploy.Deployment, app deploy.App) *failureView {
 	if f == nil {
 		return nil
 	}
-	out := &failureView{Step: string(f.Step), Reason: deploy.Clean(f.Reason, 400), Serves: serves(app), Still: !app.ReplacedAt.After(d.FinishedAt)}
+	out := &failureView{Title: deploy.Clean(f.Error(), 400), Serves: serves(app), Still: !app.ReplacedAt.After(d.FinishedAt)}
 	for l := range strings.Lines(f.Hint) {
 		out.Hint = append(out.Hint, deploy.Clean(strings.TrimRight(l, "\r\n"), 400))
 	}

@@ -19,7 +19,7 @@ func TestAppPageTellsWhatServesAndWhatRests(t *testing.T) {
 	a.is(t, http.StatusOK,
 		"serves production", "v14", "9a8b7c6", "Speed up search", "10.210.0.3:8080", "18,234",
 		"warm", "v13", "3f2a1bc", "data-countdown", "http://shop.localhost:8888/",
-		"probe failed: probe answered 500", "git remote add teal ssh://teal.example.com:2222/shop",
+		"probe answered 500", "git remote add teal ssh://teal.example.com:2222/shop",
 		"shop.example.com", "MODE", "SHA256:ohD8", "● shop v14 · Teal", "in 9 h")
 }
 
@@ -44,7 +44,7 @@ func TestFailedDeploymentTellsWhyAndWhatServes(t *testing.T) {
 	f := newFake()
 	anna := as(t, f, serve(t, f), "anna")
 	anna.get("/apps/shop/deployments/41").is(t, http.StatusOK,
-		"probe failed: probe answered 500", "no such table: carts", "try it on your machine", "By now <b>green v14</b> serves")
+		"probe answered 500", "no such table: carts", "try it on your machine", "By now <b>green v14</b> serves")
 	f.setApp("shop", func(a *deploy.App) { a.ReplacedAt = now().Add(-30 * time.Hour) })
 	anna.get("/apps/shop/deployments/41").is(t, http.StatusOK, "<b>green v14</b> still serves")
 }

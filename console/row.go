@@ -47,7 +47,7 @@ type row struct {
 	Took    string
 	When    moment
 	Note    string
-	Failure string // "probe failed: probe answered 500"
+	Failure string // "probe answered 500"
 }
 
 func (c *Console) row(d deploy.Deployment) row {
