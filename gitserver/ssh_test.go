@@ -445,7 +445,6 @@ func TestServeLeavesNoGoroutineBehind(t *testing.T) {
 type stoppedConn struct {
 	net.Conn
 	stopped chan struct{}
-	halt    bool
 }
 
 func (c *stoppedConn) stop() { close(c.stopped) }

@@ -13,8 +13,9 @@ import (
 
 // reading are the git programs that hand out what an app's branch holds.
 var reading = map[string][]string{
-	"git-upload-pack":    {"-c", "uploadpack.allowFilter=true", "upload-pack", "--strict", "."},
-	"git-upload-archive": {"upload-archive", "."},
+	"git-upload-pack": {"-c", "uploadpack.allowFilter=true", "upload-pack", "--strict", "."},
+	// Compressed archives would run a program of the host's.
+	"git-upload-archive": {"-c", "tar.tgz.remote=false", "-c", "tar.tar.gz.remote=false", "upload-archive", "."},
 }
 
 // fetch serves git fetch, clone and archive --remote, by git itself.

@@ -28,6 +28,13 @@ import (
 var hostKeyDir string
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(daemonDir); dir != "" {
+		if err := daemon(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	dir, err := os.MkdirTemp("", "teal-host-keys-")
 	if err != nil {
 		panic(err)
@@ -125,6 +132,12 @@ func (w *world) serve() {
 		})
 	}
 	w.t.Cleanup(func() { w.stop(); w.engine.running.Wait() })
+	w.trust()
+}
+
+// trust writes down the server's keys for ssh.
+func (w *world) trust() {
+	w.t.Helper()
 	host, port, _ := net.SplitHostPort(w.addr)
 	var known strings.Builder
 	for _, k := range w.server.HostKeys() {
