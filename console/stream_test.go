@@ -104,6 +104,27 @@ func TestAReconnectGetsTheRestAndNothingTwice(t *testing.T) {
 	}
 }
 
+func TestLinesThatTheWatcherMissedComeFromTheStore(t *testing.T) {
+	f := newFake()
+	id := running(f)
+	f.say(id, "one")
+	s := as(t, f, serve(t, f), "anna").stream("/apps/shop/deployments/50/stream")
+	if got := s.next(); got != "line 1" {
+		t.Fatalf("first came %q", got)
+	}
+	f.mu.Lock()
+	for n := 2; n <= 9; n++ {
+		f.logs[id] = append(f.logs[id], deploy.LogLine{N: n, At: now(), Text: "stored, not told"})
+	}
+	f.mu.Unlock()
+	f.say(id, "ten")
+	for want := 2; want <= 10; want++ {
+		if got := s.next(); got != fmt.Sprint("line ", want) {
+			t.Fatalf("came %q, want line %d", got, want)
+		}
+	}
+}
+
 func TestTheStreamOfAFinishedDeploymentEnds(t *testing.T) {
 	f := newFake()
 	s := as(t, f, serve(t, f), "anna").stream("/apps/shop/deployments/42/stream?after=6")
@@ -181,5 +202,18 @@ func TestPlacesOfStreamsAreGivenBack(t *testing.T) {
 	}
 	if g.all != 0 || len(g.by) != 0 {
 		t.Errorf("%d places taken, by %v", g.all, g.by)
+	}
+}
+
+func TestTheRealEngineFeedsTheTaps(t *testing.T) {
+	watch, subscribe := feeds(deploy.New(deploy.Config{}))
+	if watch(1) != nil {
+		t.Error("a deployment that is not under way has a watcher")
+	}
+	events := subscribe("shop")
+	events.Close()
+	events.Close()
+	if _, open := <-events.C; open {
+		t.Error("a closed feed is open")
 	}
 }
