@@ -128,7 +128,7 @@ func (d *daemonParts) build(ctx context.Context, n notify.Config) error {
 	if err != nil {
 		return err
 	}
-	if err := d.buildEngineSide(namespace); err != nil {
+	if err := d.buildEngineSide(ctx, namespace); err != nil {
 		return err
 	}
 	if err := d.buildRouter(); err != nil {
@@ -162,10 +162,11 @@ func (d *daemonParts) build(ctx context.Context, n notify.Config) error {
 	return d.buildEdges()
 }
 
-func (d *daemonParts) buildEngineSide(namespace string) (err error) {
+func (d *daemonParts) buildEngineSide(ctx context.Context, namespace string) (err error) {
 	if d.docker, err = dialEngine(d.DockerHost); err != nil {
 		return err
 	}
+	negotiate(ctx, d.docker)
 	subnets, err := netip.ParsePrefix(d.Subnets)
 	if err != nil {
 		return fmt.Errorf("--subnets: %q is not a network such as 10.213.0.0/16", d.Subnets)
@@ -186,6 +187,14 @@ func dialEngine(host string) (*client.Client, error) {
 		return nil, fmt.Errorf("cannot use the container engine: %w; look at --docker-host and DOCKER_HOST", err)
 	}
 	return c, nil
+}
+
+// negotiate settles the API version before several goroutines use the client:
+// left to the first call, the client writes the version while others read it.
+func negotiate(ctx context.Context, c *client.Client) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	c.NegotiateAPIVersion(ctx) // an Engine that is away: the first call that gets through does it
 }
 
 func (d *daemonParts) buildRouter() (err error) {
