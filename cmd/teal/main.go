@@ -46,6 +46,11 @@ type terminal struct {
 
 // run parses args and runs the command. It is main without the process around it.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
+	if p := os.Getenv("TEAL_CONFIG"); p != "" {
+		if _, err := os.Stat(p); err != nil {
+			return fmt.Errorf("cannot read the configuration file that TEAL_CONFIG names: %w", err)
+		}
+	}
 	var c cli
 	exited := -1
 	parser, err := kong.New(&c,
