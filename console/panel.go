@@ -144,9 +144,10 @@ func (p picture) warm() bool {
 	return false
 }
 
-// sleepsAt is when the previous release's grace period ends; zero when it has.
+// sleepsAt is when the previous release is put to sleep; zero when that time is
+// over. The grace period is a setting of the release that replaced it.
 func (p picture) sleepsAt(now time.Time) time.Time {
-	grace := p.releases[p.app.Previous].Settings.Grace
+	grace := p.releases[p.app.Live].Settings.Grace
 	if end := p.app.ReplacedAt.Add(grace); grace > 0 && end.After(now) {
 		return end
 	}
