@@ -44,6 +44,14 @@ type proc struct {
 // startProc starts a program; what is left of it is killed at the end of the test.
 func startProc(t *testing.T, cmd *exec.Cmd) *proc {
 	t.Helper()
+	p := launchProc(t, cmd)
+	t.Cleanup(p.kill)
+	return p
+}
+
+// launchProc starts a program whose end is the caller's business.
+func launchProc(t *testing.T, cmd *exec.Cmd) *proc {
+	t.Helper()
 	p := &proc{t: t, name: strings.Join(cmd.Args, " "), cmd: cmd, out: &screen{}, done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = p.out, p.out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -55,11 +63,13 @@ func startProc(t *testing.T, cmd *exec.Cmd) *proc {
 		defer close(p.done)
 		_ = cmd.Wait() // the exit code is in ProcessState
 	}()
-	t.Cleanup(func() {
-		p.signal(syscall.SIGKILL)
-		<-p.done
-	})
 	return p
+}
+
+// kill kills the whole group.
+func (p *proc) kill() {
+	p.signal(syscall.SIGKILL)
+	<-p.done
 }
 
 // signal signals the whole group.

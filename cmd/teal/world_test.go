@@ -75,7 +75,7 @@ func makeWorld(t *testing.T, bin string, args ...string) *world {
 		}
 		writeFile(t, filepath.Join(w.data, name), string(key), 0o600)
 	}
-	w.env = append(os.Environ(), "HOME="+home, "TEAL_CONFIG="+filepath.Join(w.dir, "none.toml"))
+	w.env = append(os.Environ(), "HOME="+home, "TEAL_CONFIG="+filepath.Join(w.dir, "none.toml"), "DOCKER_API_VERSION=1.41")
 	// A range of its own: /20, room for 64 apps.
 	n := worlds.Add(1)
 	w.args = append([]string{
@@ -121,7 +121,7 @@ func (w *world) launch() {
 	w.t.Helper()
 	cmd := exec.Command(w.bin, w.args...)
 	cmd.Env = w.env
-	w.daemon = startProc(w.t, cmd)
+	w.daemon = launchProc(w.t, cmd)
 	w.logs = append(w.logs, w.daemon.out)
 }
 
@@ -144,8 +144,7 @@ func (w *world) stop() time.Duration {
 // kill ends the daemon as a power cut does.
 func (w *world) kill() {
 	w.t.Helper()
-	w.daemon.signal(syscall.SIGKILL)
-	<-w.daemon.done
+	w.daemon.kill()
 	w.client.CloseIdleConnections()
 }
 
@@ -161,6 +160,7 @@ func (w *world) close() {
 		}
 		return
 	}
+	defer w.daemon.kill()
 	w.destroyAll()
 	took := w.stop()
 	if took > 20*time.Second {
