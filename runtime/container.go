@@ -26,13 +26,8 @@ func (d *Docker) instanceBody(spec deploy.Spec, b badge, lan lan) body {
 	config := common(spec.Release, spec.Color)
 	config.Hostname = fmt.Sprintf("%s-%s-%d", b.app, b.color, b.index)
 	config.Labels = d.labels(b)
-	host := hardened(spec.Release.Settings, lan)
-	host.RestartPolicy = restarts
-	return body{config, host, lan.endpoint(b.address)}
+	return body{config, d.hardened(spec.Release.Settings, lan), lan.endpoint(b.address)}
 }
-
-// restarts brings an instance back while Teal is down; Stop switches it off.
-var restarts = container.RestartPolicy{Name: container.RestartPolicyUnlessStopped}
 
 func common(r deploy.Release, color deploy.Color) *container.Config {
 	stop := seconds(r.Settings.Stop)
@@ -67,7 +62,7 @@ func environment(r deploy.Release, color deploy.Color) []string {
 
 // hardened is what every container gets, throw-away ones too: no capability, no
 // way to gain one, limits on all that can be limited.
-func hardened(s deploy.Settings, lan lan) *container.HostConfig {
+func (d *Docker) hardened(s deploy.Settings, lan lan) *container.HostConfig {
 	initProcess := true
 	host := &container.HostConfig{
 		NetworkMode: container.NetworkMode(lan.id),
@@ -86,11 +81,13 @@ func hardened(s deploy.Settings, lan lan) *container.HostConfig {
 			Memory:     s.Memory,
 			MemorySwap: s.Memory, // the same number: no swap on top
 			NanoCPUs:   int64(s.CPUs * 1e9),
-			Ulimits:    []*container.Ulimit{{Name: "nofile", Soft: 65536, Hard: 65536}},
 		},
 	}
 	if s.PIDs > 0 {
 		host.PidsLimit = &s.PIDs
+	}
+	if n := d.config.OpenFiles; n > 0 {
+		host.Ulimits = []*container.Ulimit{{Name: "nofile", Soft: n, Hard: n}}
 	}
 	return host
 }

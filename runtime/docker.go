@@ -11,7 +11,10 @@
 // start and after a restart of the Engine. No port is published.
 //
 // The Engine's restart policy is a helper for the time in which Teal itself is
-// down; the core, which is told by Changes, has the last word.
+// down; the core, which is told by Changes, has the last word. An instance gets
+// it after a time of probation: in a crash loop of the Engine's making a
+// container looks as if it ran most of the time, and its exit code is lost with
+// the next try, so that a probe could not tell why it gets no answer.
 package runtime
 
 import (
@@ -37,12 +40,19 @@ type Config struct {
 	// Subnets is the range that the apps' networks are carved from, a /26 each.
 	// The zero Prefix means 10.213.0.0/16, which is room for 1,024 apps.
 	Subnets netip.Prefix
+	// OpenFiles is how many files an instance may have open; 0: 16,384, which also
+	// an Engine without the right to raise limits can mostly give; below 0:
+	// whatever the Engine gives.
+	OpenFiles int64
 	// CallTimeout is the deadline of one short call to the Engine; 0: 15 s.
 	CallTimeout time.Duration
 	// BootTimeout is the deadline to create and start one container; 0: 60 s.
 	BootTimeout time.Duration
 	// Heartbeat is how often Run asks whether the Engine still answers; 0: 15 s.
 	Heartbeat time.Duration
+	// Probation is how long an instance has to have run before Run lets the Engine
+	// restart it by itself; 0: 30 s.
+	Probation time.Duration
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 	Log *slog.Logger // nil: slog.Default
@@ -71,6 +81,9 @@ func New(c Config) *Docker {
 	if !c.Subnets.IsValid() {
 		c.Subnets = netip.MustParsePrefix("10.213.0.0/16")
 	}
+	if c.OpenFiles == 0 {
+		c.OpenFiles = 16384
+	}
 	if c.CallTimeout == 0 {
 		c.CallTimeout = 15 * time.Second
 	}
@@ -79,6 +92,9 @@ func New(c Config) *Docker {
 	}
 	if c.Heartbeat == 0 {
 		c.Heartbeat = 15 * time.Second
+	}
+	if c.Probation == 0 {
+		c.Probation = 30 * time.Second
 	}
 	if c.Now == nil {
 		c.Now = time.Now

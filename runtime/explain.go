@@ -64,6 +64,9 @@ func explainStart(err error, step deploy.Step) error {
 			Hint: "the user that the app runs as needs the right to enter it: " + lastPart(text),
 		}
 	}
+	if strings.Contains(text, "rlimit type 7") {
+		return fmt.Errorf("the Engine may not give an instance that many open files: set a lower number, or start the Engine with a higher limit: %w", err)
+	}
 	if strings.Contains(text, "docker-init") {
 		return fmt.Errorf("the Engine lacks its init program docker-init: install the Engine's recommended packages (Debian: tini): %w", err)
 	}
@@ -87,14 +90,11 @@ func explainInit(line string, step deploy.Step) *deploy.Failure {
 	f := &deploy.Failure{Step: step, Reason: fmt.Sprintf("the image's command %s can't be run: %s", m[1], m[2])}
 	switch m[2] {
 	case "No such file or directory":
-		f.Reason = fmt.Sprintf("the image's command %s is not there", m[1])
-		f.Hint = "check CMD and ENTRYPOINT; if the file is there, what is missing is the interpreter in its first line, or the C library it is linked with (Go: build with CGO_ENABLED=0)"
+		f.Reason = fmt.Sprintf("the image's command %s is not there, or what it needs to run is not", m[1])
+		f.Hint = "check CMD and ENTRYPOINT; if the file is there, look for the interpreter that its first line names, for the C library it is linked with (Go: build with CGO_ENABLED=0), and whether it was built for this host's processor"
 	case "Permission denied":
 		f.Reason = fmt.Sprintf("the image's command %s is not executable", m[1])
 		f.Hint = fmt.Sprintf("make it so: git update-index --chmod=+x %s, or RUN chmod in the Dockerfile", strings.TrimPrefix(m[1], "/"))
-	case "Exec format error":
-		f.Reason = fmt.Sprintf("the image's command %s is no program for this host", m[1])
-		f.Hint = "a script needs a first line like #!/bin/sh; a program has to be built for this host's processor"
 	}
 	return f
 }

@@ -43,7 +43,7 @@ func (d *Docker) instance(ctx context.Context, h held) (in deploy.Instance, gone
 	if in.Running = h.state == container.StateRunning; in.Running {
 		return in, false, nil
 	}
-	c, err := d.inspect(ctx, h.id)
+	c, err := d.inspectEnd(ctx, h.id)
 	if errdefs.IsNotFound(err) {
 		return in, true, nil
 	}

@@ -69,7 +69,7 @@ func (d *Docker) onceBody(r deploy.Release, argv []string, ticket string, lan la
 		labelRelease:   fmt.Sprint(r.Number),
 		labelOnce:      ticket,
 	}
-	return body{config, hardened(r.Settings, lan), lan.endpoint(netip.Addr{})}
+	return body{config, d.hardened(r.Settings, lan), lan.endpoint(netip.Addr{})}
 }
 
 // runOnce starts the container and returns when it has ended and its output was
@@ -99,7 +99,7 @@ func (d *Docker) runOnce(ctx context.Context, id string, log io.Writer) (exit de
 	case <-late.C:
 	case <-ctx.Done():
 	}
-	c, err := d.inspect(ctx, id)
+	c, err := d.inspectEnd(ctx, id)
 	if err != nil {
 		return exit, err
 	}
@@ -173,4 +173,3 @@ func (d *Docker) sweep(ctx context.Context, app deploy.AppName) error {
 	}
 	return errors.Join(errs...)
 }
-

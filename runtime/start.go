@@ -186,18 +186,10 @@ func (d *Docker) startAgain(ctx context.Context, seat *seat) error {
 			return d.engine.ContainerRestart(ctx, seat.id, container.StopOptions{Timeout: &now})
 		})
 	}
-	if err := d.setRestarts(ctx, seat.id, restarts); err != nil {
+	if err := d.setPolicy(ctx, seat.id, container.RestartPolicyDisabled); err != nil {
 		return err
 	}
 	return d.start(ctx, seat.id, deploy.StepStart)
-}
-
-// setRestarts changes the restart policy of a container that does not run.
-func (d *Docker) setRestarts(ctx context.Context, id string, policy container.RestartPolicy) error {
-	return d.call(ctx, d.config.CallTimeout, func(ctx context.Context) error {
-		_, err := d.engine.ContainerUpdate(ctx, id, container.UpdateConfig{RestartPolicy: policy})
-		return err
-	})
 }
 
 // create makes a container. It takes the place of one of the same name that is

@@ -36,7 +36,7 @@ func (d *Docker) stop(ctx context.Context, h held, timeout time.Duration) (err e
 			return d.engine.ContainerStop(ctx, h.id, container.StopOptions{Timeout: &s})
 		})
 	default:
-		err = d.setRestarts(ctx, h.id, container.RestartPolicy{Name: container.RestartPolicyDisabled})
+		err = d.setPolicy(ctx, h.id, container.RestartPolicyDisabled)
 	}
 	if errdefs.IsNotFound(err) {
 		return nil

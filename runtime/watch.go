@@ -75,8 +75,8 @@ func (d *Docker) watch(ctx context.Context, reached func()) error {
 		case err := <-failed:
 			return fmt.Errorf("the stream of events ended: %w", err)
 		case <-beat.C:
-			// An Engine that hangs keeps its streams open.
-			if err := d.ping(ctx); err != nil {
+			// An Engine that hangs keeps its streams open: here it shows.
+			if err := d.endProbation(ctx); err != nil {
 				return err
 			}
 		}
@@ -104,13 +104,6 @@ func (d *Docker) events(ctx context.Context, cancel func()) (<-chan events.Messa
 	default:
 		return messages, failed, nil
 	}
-}
-
-func (d *Docker) ping(ctx context.Context) error {
-	return d.call(ctx, d.config.CallTimeout, func(ctx context.Context) error {
-		_, err := d.engine.Ping(ctx)
-		return err
-	})
 }
 
 // Changes tells when the set of instances may have changed by itself; see

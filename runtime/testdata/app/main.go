@@ -26,6 +26,11 @@ func main() {
 	case "exit":
 		fmt.Println("giving up: no database")
 		os.Exit(3)
+	case "once": // works the first time only
+		if _, err := os.Stat("/was-here"); err == nil {
+			os.Exit(3)
+		}
+		_ = os.WriteFile("/was-here", nil, 0o600)
 	case "oom":
 		eat()
 	case "deaf":
