@@ -156,8 +156,10 @@ func (x *exchange) connect() (*conn, *fault) {
 		if x.r.Context().Err() != nil {
 			return nil, &fault{faultGone, err}
 		}
+		x.in.putAside()
 		return nil, &fault{faultDial, err}
 	}
+	x.in.asideUntil.Store(0)
 	if !x.stillNamed() {
 		c.close()
 		return nil, &fault{kind: faultMoved}

@@ -73,11 +73,15 @@ func (in *instance) used(repeatable bool) *conn {
 			c.close()
 			continue
 		}
-		if !repeatable && !in.trust.allows(now, idle) {
-			in.keep(c)
-			return nil
+		if repeatable || in.trust.allows(now, idle) {
+			return c
 		}
-		return c
+		if idle < youngEnough {
+			in.keep(c)
+		} else {
+			c.close() // the fresh one takes its place
+		}
+		return nil
 	}
 }
 

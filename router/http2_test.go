@@ -1,0 +1,234 @@
+package router
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// certificateFiles writes a self-signed certificate for shop.test.
+func certificateFiles(t testing.TB, serial int64) (certFile, keyFile string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "shop.test"}, DNSNames: []string{"shop.test"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for file, block := range map[string]*pem.Block{
+		certFile: {Type: "CERTIFICATE", Bytes: der}, keyFile: {Type: "EC PRIVATE KEY", Bytes: keyDER},
+	} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return certFile, keyFile
+}
+
+func ownTLS(t testing.TB) *tls.Config {
+	t.Helper()
+	c, err := OwnCertificate(certificateFiles(t, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// clientHTTP2 speaks HTTP/2 only: over TLS, or from the first byte on plain TCP.
+func clientHTTP2(t testing.TB, addr string, secure bool) *http.Client {
+	var p http.Protocols
+	p.SetHTTP2(secure)
+	p.SetUnencryptedHTTP2(!secure)
+	tr := &http.Transport{
+		Protocols:       &p,
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "tcp", addr)
+		},
+		DisableCompression: true,
+	}
+	t.Cleanup(tr.CloseIdleConnections)
+	return &http.Client{Transport: tr, Timeout: 20 * time.Second}
+}
+
+func TestHTTP2PassesOverTLSAndPlain(t *testing.T) {
+	r := startRouter(t, Config{TLS: ownTLS(t)})
+	r.pointShop(startApp(t, 1, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		w.Header().Set("Trailer", "X-Sum")
+		fmt.Fprintf(w, "%s %s %s %s %d", r.Proto, r.RequestURI, r.Host, r.Header.Get("X-Forwarded-Proto"), len(body))
+		w.Header().Set("X-Sum", "7")
+	}))
+	for _, c := range []struct {
+		scheme, addr string
+		secure       bool
+	}{{"https", r.secure, true}, {"http", r.plain, false}} {
+		client := clientHTTP2(t, c.addr, c.secure)
+		var wg sync.WaitGroup
+		for i := range 30 {
+			wg.Go(func() {
+				size := []int{0, 10, 100_000}[i%3]
+				req, _ := http.NewRequest("POST", c.scheme+"://shop.test/a%2Fb//c?q=%zz;x", strings.NewReader(strings.Repeat("x", size)))
+				if i%2 == 0 {
+					req.ContentLength = -1
+				}
+				resp, err := client.Do(req)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer resp.Body.Close()
+				body, err := io.ReadAll(resp.Body)
+				want := fmt.Sprintf("HTTP/1.1 /a%%2Fb//c?q=%%zz;x shop.test %s %d", c.scheme, size)
+				if string(body) != want || err != nil || resp.ProtoMajor != 2 || resp.Trailer.Get("X-Sum") != "7" {
+					t.Errorf("got %s %q %v %v, want %q", resp.Proto, body, resp.Trailer, err, want)
+				}
+			})
+		}
+		wg.Wait()
+	}
+}
+
+func TestBrokenAnswerResetsTheStream(t *testing.T) {
+	r := startRouter(t, Config{})
+	r.pointShop(answering(t, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nsomeclose"))
+	resp, err := clientHTTP2(t, r.plain, false).Get("http://shop.test/")
+	if err != nil {
+		return
+	}
+	defer resp.Body.Close()
+	if body, err := io.ReadAll(resp.Body); err == nil {
+		t.Errorf("a complete answer: %q", body)
+	}
+}
+
+func TestEventsOverHTTP2OutliveTheWriteLimit(t *testing.T) {
+	r := startRouter(t, Config{Limits: Limits{Write: 100 * time.Millisecond}})
+	next := make(chan string)
+	r.pointShop(startApp(t, 1, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		w.(http.Flusher).Flush()
+		for text := range next {
+			if text == "end" {
+				return
+			}
+			io.WriteString(w, text)
+			w.(http.Flusher).Flush()
+		}
+	}))
+	defer close(next)
+	for _, client := range []*http.Client{clientHTTP2(t, r.plain, false), r.client()} {
+		resp, err := client.Get("http://shop.test/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		heard := make([]byte, 3)
+		for range 3 {
+			// Longer than the limit: only a client that does not read runs into it.
+			<-time.After(150 * time.Millisecond)
+			next <- "one"
+			if _, err := io.ReadFull(resp.Body, heard); err != nil {
+				t.Fatal(err)
+			}
+		}
+		next <- "end"
+		resp.Body.Close()
+	}
+}
+
+func TestClientThatDoesNotReadIsCutOff(t *testing.T) {
+	r := startRouter(t, Config{Limits: Limits{Write: 200 * time.Millisecond}})
+	freed := make(chan struct{}, 2)
+	r.pointShop(startApp(t, 1, func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(w, zeros{})
+		freed <- struct{}{}
+	}))
+	c := dialRaw(t, r.plain)
+	c.say("GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n")
+	within(t, "HTTP/1.1", freed)
+	resp, err := clientHTTP2(t, r.plain, false).Get("http://shop.test/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	within(t, "HTTP/2", freed)
+}
+
+func TestConnectionFieldsAreRefusedInHTTP2(t *testing.T) {
+	for field, value := range map[string]string{"Upgrade": "websocket", "Keep-Alive": "5", "Te": "gzip", "Transfer-Encoding": "chunked"} {
+		req := &http.Request{Method: "GET", Host: "shop.test", RequestURI: "/", ProtoMajor: 2, Header: http.Header{field: {value}}}
+		if no := guard(req); no == nil || no.status != 400 {
+			t.Errorf("%s: %s is let in: %v", field, value, no)
+		}
+	}
+	for _, req := range []*http.Request{
+		{Method: "GET", Host: "shop.test", RequestURI: "/ HTTP/1.1\r\nX: y", ProtoMajor: 2},
+		{Method: "GET /x HTTP/1.1", Host: "shop.test", RequestURI: "/", ProtoMajor: 2},
+		{Method: "GET", Host: "shop.test\" x", RequestURI: "/", ProtoMajor: 2},
+	} {
+		if guard(req) == nil {
+			t.Errorf("%q is let in", req.Method+" "+req.RequestURI+" "+req.Host)
+		}
+	}
+}
+
+func TestCertificateIsReplacedWithItsFile(t *testing.T) {
+	certFile, keyFile := certificateFiles(t, 1)
+	o := &ownCertificate{certFile: certFile, keyFile: keyFile}
+	if err := o.load(); err != nil {
+		t.Fatal(err)
+	}
+	serial := func() int64 {
+		o.looked = time.Time{}
+		c, err := o.get(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Leaf.SerialNumber.Int64()
+	}
+	newCert, newKey := certificateFiles(t, 2)
+	later := time.Now().Add(time.Minute)
+	os.WriteFile(certFile, []byte("torn"), 0o600)
+	os.Chtimes(certFile, later, later)
+	if serial() != 1 {
+		t.Error("a torn file replaced the certificate")
+	}
+	os.Rename(newKey, keyFile)
+	os.Rename(newCert, certFile)
+	os.Chtimes(certFile, later.Add(time.Minute), later.Add(time.Minute))
+	if serial() != 2 {
+		t.Error("the new certificate is not used")
+	}
+	if _, err := OwnCertificate("/nowhere/cert.pem", keyFile); err == nil {
+		t.Error("a missing certificate is no error")
+	}
+}
