@@ -12,19 +12,16 @@ func (e *Engine) Destroy(ctx context.Context, app AppName, by string) error {
 		return err
 	}
 	w := e.worker(app)
+	defer w.reopenForWork() // it may be tried again, or made anew
 	if err := w.close(ctx, by); err != nil {
-		return err
-	}
-	if err := w.destroy(ctx); err != nil {
-		w.mu.Lock()
-		w.gone = false // it may be tried again
-		w.mu.Unlock()
 		return fmt.Errorf("cannot destroy %s: %w", app, err)
 	}
-	e.mu.Lock()
-	delete(e.apps, app)
-	delete(e.known, app)
-	e.mu.Unlock()
+	// Who asked may go away; what has begun is carried on.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), engineTimeout)
+	defer cancel()
+	if err := w.destroy(ctx); err != nil {
+		return fmt.Errorf("cannot destroy %s: %w", app, err)
+	}
 	e.Log.Info("App destroyed", "app", app, "by", by)
 	return nil
 }
@@ -48,6 +45,14 @@ func (w *worker) close(ctx context.Context, by string) error {
 	return err
 }
 
+// reopenForWork lets the worker accept deployments again.
+func (w *worker) reopenForWork() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.gone = false
+}
+
+// destroy takes everything away. Each step may be done again.
 func (w *worker) destroy(ctx context.Context) error {
 	w.place.Lock()
 	defer w.place.Unlock()
@@ -60,6 +65,7 @@ func (w *worker) destroy(ctx context.Context) error {
 	}
 	w.e.Router.Remove(w.app)
 	for _, release := range releasesOf(w.e.instances(w.app)) {
+		w.e.Router.Release(ctx, w.app, release)
 		if err := w.e.Runtime.Remove(ctx, w.app, release); err != nil {
 			return err
 		}
@@ -78,5 +84,6 @@ func (w *worker) destroy(ctx context.Context) error {
 	if err := w.e.Repositories.Forget(ctx, w.app); err != nil {
 		return err
 	}
-	return w.e.Store.DeleteApp(ctx, w.app)
+	w.e.forgetApp(w.app)
+	return ignoreNotFound(w.e.Store.DeleteApp(ctx, w.app))
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -39,7 +40,7 @@ type Config struct {
 	Now func() time.Time
 	Log *slog.Logger // nil: slog.Default
 	// Told is called with every event after it was stored, from any goroutine;
-	// it must return at once. May be nil.
+	// it must return at once and not call the engine. May be nil.
 	Told func(Event)
 }
 
@@ -49,15 +50,17 @@ type Engine struct {
 	Config
 	feed   *feed
 	ready  chan struct{}
+	over   chan struct{} // closed when Run has ended
 	builds chan struct{} // a token per build that may run
-	wake   chan struct{} // closed and made anew is not needed: one token wakes the keepers' loop
+	wake   chan struct{} // a token has all apps looked after
 
 	mu      sync.Mutex
 	running context.Context // Run's; nil before Run and after it ended
 	tasks   sync.WaitGroup  // every goroutine that Run must wait for
 	apps    map[AppName]*worker
-	known   map[AppName][]Instance // what the Engine had when last asked
-	jobs    map[DeploymentID]*job  // those that have not settled
+	known   map[AppName][]Instance  // what the Engine had when last asked
+	jobs    map[DeploymentID]*job   // those that have not settled
+	owed    map[DeploymentID]ending // ends that the store did not take yet
 }
 
 // New makes an engine. It starts nothing: Run does.
@@ -88,11 +91,13 @@ func New(c Config) *Engine {
 		Config: c,
 		feed:   newFeed(),
 		ready:  make(chan struct{}),
+		over:   make(chan struct{}),
 		builds: make(chan struct{}, c.MaxBuilds),
 		wake:   make(chan struct{}, 1),
 		apps:   map[AppName]*worker{},
 		known:  map[AppName][]Instance{},
 		jobs:   map[DeploymentID]*job{},
+		owed:   map[DeploymentID]ending{},
 	}
 }
 
@@ -105,10 +110,16 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer e.stop()
 
 	if err := e.recover(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return fmt.Errorf("cannot recover: %w", err)
 	}
 	close(e.ready)
 	changes := e.Bench.Changes(ctx)
+	retry := time.NewTimer(0)
+	retry.Stop()
+	defer retry.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -118,8 +129,12 @@ func (e *Engine) Run(ctx context.Context) error {
 				changes = nil
 			}
 		case <-e.wake:
+		case <-retry.C:
 		}
-		e.tendAll()
+		if err := e.tendAll(); err != nil {
+			e.Log.Error("Cannot read the apps; trying again", "error", err)
+			retry.Reset(e.Retry)
+		}
 	}
 }
 
@@ -130,6 +145,7 @@ func (e *Engine) stop() {
 	e.mu.Unlock()
 	e.tasks.Wait()
 	e.feed.close()
+	close(e.over)
 }
 
 // spawn runs f in a goroutine that Run waits for. It refuses when Run is not
@@ -144,6 +160,11 @@ func (e *Engine) spawn(f func(ctx context.Context)) error {
 	e.tasks.Add(1)
 	go func() {
 		defer e.tasks.Done()
+		defer func() {
+			if r := recover(); r != nil { // one app's bug must not take the others down
+				e.Log.Error("Panic in the engine", "error", r, "stack", string(debug.Stack()))
+			}
+		}()
 		f(ctx)
 	}()
 	return nil
@@ -157,12 +178,22 @@ func (e *Engine) waitReady(ctx context.Context) error {
 	select {
 	case <-e.ready:
 		return nil
+	case <-e.over:
+		return ErrStopping
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// worker gives the app's worker; it is made when first asked for.
+func (e *Engine) isOver() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.running == nil
+}
+
+// worker gives the app's worker; it is made when first asked for, and stays: an
+// app that is made anew under the name of one that was destroyed must not be
+// looked after by two.
 func (e *Engine) worker(app AppName) *worker {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -196,6 +227,8 @@ func (e *Engine) Rollback(ctx context.Context, app AppName, release int, by stri
 		return Deployment{}, fmt.Errorf("%w: %s has no previous release to go back to", ErrNothing, app)
 	case release == a.Live:
 		return Deployment{}, fmt.Errorf("%w: %s is what serves %s now", ErrNothing, ReleaseName(release), app)
+	case release == a.Staged:
+		return Deployment{}, fmt.Errorf("%w: %s of %s is staged, not one to go back to; use promote", ErrNothing, ReleaseName(release), app)
 	}
 	r, err := e.Store.Release(ctx, app, release)
 	if err != nil {
@@ -300,7 +333,7 @@ func (e *Engine) Wait(ctx context.Context, id DeploymentID, patience time.Durati
 	j := e.jobs[id]
 	e.mu.Unlock()
 	if j == nil {
-		return e.Store.Deployment(ctx, id)
+		return e.waitRecord(ctx, id, patience)
 	}
 	select {
 	case <-ctx.Done():
@@ -317,6 +350,27 @@ func (e *Engine) Wait(ctx context.Context, id DeploymentID, patience time.Durati
 	case <-j.settled:
 	}
 	return j.snapshot(), nil
+}
+
+// waitRecord is Wait for a deployment that no job is busy with: it has settled,
+// or the keeper is about to settle it.
+func (e *Engine) waitRecord(ctx context.Context, id DeploymentID, patience time.Duration) (Deployment, error) {
+	began := time.Now()
+	for {
+		if end, ok := e.owes(id); ok {
+			return end.d, nil
+		}
+		d, err := e.Store.Deployment(ctx, id)
+		switch {
+		case err != nil || !d.State.Running():
+			return d, err
+		case d.State.Committed() && time.Since(began) >= patience, e.isOver():
+			return d, nil
+		}
+		if pause(ctx, 50*time.Millisecond); ctx.Err() != nil {
+			return Deployment{}, ctx.Err()
+		}
+	}
 }
 
 // Watch follows the log of a deployment that is under way. nil: it isn't; read

@@ -14,13 +14,18 @@ type job struct {
 	journal *journal
 	ctx     context.Context // ends when the deployment shall; its cause is an *interruption
 	cancel  context.CancelCauseFunc
-	flushed chan struct{} // the log is in the store
+	// accepted is when a person (or the clock) asked for it: a staged deployment
+	// is asked for a second time when it is promoted.
+	accepted time.Time
+	flushed  chan struct{} // the log is in the store
 
 	mu       sync.Mutex
 	d        Deployment
 	past     bool          // beyond the bar: can't be interrupted any more
 	promoted chan struct{} // closed at the bar
 	settled  chan struct{} // closed at the end
+	tell     sync.Once     // closes promoted
+	end      sync.Once     // closes settled
 	giveUp   *interruption // a staged deployment that shall end
 
 	// Times of the parts, for the receipt. Used by the worker's goroutine only.
@@ -36,10 +41,10 @@ type interruption struct {
 
 func (i *interruption) Error() string { return i.note }
 
-func newJob(ctx context.Context, d Deployment, j *journal) *job {
+func newJob(ctx context.Context, d Deployment, j *journal, accepted time.Time) *job {
 	ctx, cancel := context.WithCancelCause(ctx)
 	return &job{
-		journal: j, ctx: ctx, cancel: cancel, d: d, flushed: make(chan struct{}),
+		journal: j, ctx: ctx, cancel: cancel, accepted: accepted, d: d, flushed: make(chan struct{}),
 		promoted: make(chan struct{}), settled: make(chan struct{}),
 	}
 }
@@ -58,6 +63,15 @@ func (j *job) await(ctx context.Context) (Deployment, error) {
 	case <-ctx.Done():
 		return Deployment{}, ctx.Err()
 	}
+}
+
+func (j *job) tellPromoted() { j.tell.Do(func() { close(j.promoted) }) }
+
+// aim says what the deployment is about to bring up, to be stored with its next move.
+func (j *job) aim(release int, c Color) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.d.Release, j.d.Color = release, c
 }
 
 // set keeps the stored form of the deployment.
@@ -108,7 +122,7 @@ func (j *job) outcome(err error) (State, string, *Failure) {
 		return Failed, "", &own
 	}
 	return Failed, "", &Failure{
-		Step: stepOf(j.snapshot().State), Reason: Clean(err.Error(), 300), Err: err,
+		Step: stepOf(j.snapshot().State), Reason: Clean(j.journal.redact(err.Error()), 300), Err: err,
 		Hint: "this is not the app's fault; look at Teal's own log, then deploy again",
 	}
 }
@@ -116,7 +130,7 @@ func (j *job) outcome(err error) (State, string, *Failure) {
 // interrupted is the failure of a deployment in whose middle Teal itself ended.
 func interrupted(in State) *Failure {
 	return &Failure{
-		Step: StepTeal, Reason: fmt.Sprintf("Teal was stopped while the deployment was %s", in),
+		Step: StepTeal, Reason: fmt.Sprintf("Teal was stopped, or could not store a thing, while the deployment was %s", in),
 		Hint: "nothing was switched; push again or redeploy",
 	}
 }

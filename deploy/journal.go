@@ -2,10 +2,7 @@ package deploy
 
 import (
 	"bytes"
-	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -13,23 +10,27 @@ import (
 
 // Bounds of a deployment's log.
 const (
-	lineLimit    = 4 << 10 // bytes of one line; the rest of it is cut
+	lineLimit    = 4 << 10 // characters of one line; the rest of it is cut
+	partialLimit = 8 << 10 // bytes of a line that are looked at
 	backlogLimit = 1000    // lines a new watcher is given
 	watchBuffer  = 4096    // lines a watcher may be behind
 	storeLimit   = 4 << 20 // bytes of one deployment's log that are stored
 	pendingLimit = 20000   // lines that wait to be stored
 	flushEvery   = 200 * time.Millisecond
+	// linesPerJob is more than one job's log can have stored: a deployment that
+	// is taken up again goes on behind it.
+	linesPerJob = 1 << 24
 )
 
 // journal is the log of one deployment while it is under way: what the builder
 // and the app's release command write, and Teal's own words. Writing never
 // waits: not for the store (a goroutine flushes), not for watchers.
 type journal struct {
-	secrets *strings.Replacer
-	now     func() time.Time
+	now func() time.Time
 
 	mu       sync.Mutex
-	partial  []byte // an unfinished line
+	secrets  secrets
+	partial  []byte // an unfinished line, the first partialLimit bytes of it
 	n        int    // number of the last line
 	backlog  []LogLine
 	pending  []LogLine // not stored yet
@@ -51,8 +52,31 @@ type Watcher struct {
 	dropped bool // guarded by journal.mu
 }
 
-func newJournal(secrets *strings.Replacer, now func() time.Time) *journal {
-	return &journal{secrets: secrets, now: now, watchers: map[*Watcher]struct{}{}, kick: make(chan struct{}, 1), ended: make(chan struct{})}
+// newJournal makes a journal whose first line is numbered after+1.
+func newJournal(after int, now func() time.Time) *journal {
+	return &journal{n: after, now: now, watchers: map[*Watcher]struct{}{}, kick: make(chan struct{}, 1), ended: make(chan struct{})}
+}
+
+// hide keeps the values of an environment out of the log from here on.
+func (j *journal) hide(env map[string]string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.secrets.hide(env)
+}
+
+// redact takes the secrets out of a text that will be read elsewhere.
+func (j *journal) redact(s string) string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.secrets.redact(s)
+}
+
+func (j *journal) redactAll(lines []string) []string {
+	out := make([]string, len(lines))
+	for i, l := range lines {
+		out[i] = Clean(j.redact(l), 500)
+	}
+	return out
 }
 
 // Write takes output as it comes and splits it into lines. It never fails.
@@ -65,15 +89,29 @@ func (j *journal) Write(p []byte) (int, error) {
 		if i < 0 {
 			break
 		}
-		j.line(append(j.partial, p[:i]...))
-		j.partial = j.partial[:0]
+		j.extend(p[:i])
+		j.endLine()
 		p = p[i+1:]
 	}
-	if room := lineLimit*2 - len(j.partial); len(p) > room {
-		p = p[:max(room, 0)]
-	}
-	j.partial = append(j.partial, p...)
+	j.extend(p)
 	return n, nil
+}
+
+// extend adds to the unfinished line, within bounds; with mu held.
+func (j *journal) extend(p []byte) {
+	j.partial = append(j.partial, p[:min(len(p), partialLimit-len(j.partial))]...)
+}
+
+// endLine finishes the unfinished line; with mu held.
+func (j *journal) endLine() {
+	text := strings.TrimRight(string(j.partial), "\r")
+	if len(j.partial) == partialLimit {
+		text = j.secrets.redactCut(text)
+	} else {
+		text = j.secrets.redact(text)
+	}
+	j.partial = j.partial[:0]
+	j.line(text, false)
 }
 
 // say writes one of Teal's own lines.
@@ -81,20 +119,18 @@ func (j *journal) say(format string, args ...any) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if len(j.partial) > 0 {
-		j.line(j.partial)
-		j.partial = j.partial[:0]
+		j.endLine()
 	}
-	j.line(fmt.Appendf(nil, format, args...))
+	j.line(j.secrets.redact(fmt.Sprintf(format, args...)), true)
 }
 
-// line must be called with mu held.
-func (j *journal) line(b []byte) {
+// line takes a line without secrets, maybe one of Teal's own; with mu held.
+func (j *journal) line(text string, own bool) {
 	if j.closed {
 		return
 	}
-	text := Clean(j.secrets.Replace(strings.TrimRight(string(b), "\r")), lineLimit)
 	j.n++
-	l := LogLine{N: j.n, At: j.now(), Text: text}
+	l := LogLine{N: j.n, At: j.now(), Text: Clean(text, lineLimit)}
 	if len(j.backlog) >= 2*backlogLimit {
 		j.backlog = append(j.backlog[:0], j.backlog[backlogLimit:]...)
 	}
@@ -107,19 +143,21 @@ func (j *journal) line(b []byte) {
 			j.leave(w)
 		}
 	}
-	j.keep(l)
+	j.keep(l, own)
 }
 
-// keep puts a line up for the store, within bounds; with mu held.
-func (j *journal) keep(l LogLine) {
+// keep puts a line up for the store, within bounds; with mu held. Teal's own
+// lines are few, and tell how it ended: they are kept in any case.
+func (j *journal) keep(l LogLine, own bool) {
 	switch {
+	case own:
 	case j.cut:
 		return
-	case j.stored+len(l.Text) > storeLimit || len(j.pending) >= pendingLimit:
+	case j.stored+len(l.Text) >= storeLimit || len(j.pending) >= pendingLimit:
 		j.cut = true
-		l.Text = "… the log goes on, but no more of it is kept"
+		l.Text = "… the log goes on, but no more of the app's own is kept"
 	}
-	j.stored += len(l.Text)
+	j.stored += len(l.Text) + 1 // an empty line takes its place too
 	j.pending = append(j.pending, l)
 	select {
 	case j.kick <- struct{}{}:
@@ -167,9 +205,11 @@ func (j *journal) leave(w *Watcher) {
 func (j *journal) close() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.closed {
+		return
+	}
 	if len(j.partial) > 0 {
-		j.line(j.partial)
-		j.partial = nil
+		j.endLine()
 	}
 	j.closed = true
 	for w := range j.watchers {
@@ -178,8 +218,10 @@ func (j *journal) close() {
 	close(j.ended)
 }
 
-// flush stores lines until the journal is closed and all is stored.
-func (j *journal) flush(ctx context.Context, put func(context.Context, []LogLine) error) error {
+// flush stores lines until the journal is closed and all is stored. Lines that
+// the store does not take wait for the next try; the last one is made when the
+// journal is closed.
+func (j *journal) flush(put func([]LogLine) error) error {
 	for {
 		select {
 		case <-j.kick:
@@ -189,15 +231,28 @@ func (j *journal) flush(ctx context.Context, put func(context.Context, []LogLine
 		lines, last := j.pending, j.closed
 		j.pending = nil
 		j.mu.Unlock()
+		var err error
 		if len(lines) > 0 {
-			if err := put(ctx, lines); err != nil {
-				return err
-			}
+			err = put(lines)
 		}
-		if last {
-			return nil
+		switch {
+		case last:
+			return err
+		case err != nil:
+			j.putBack(lines)
 		}
 		pauseUntil(j.ended, flushEvery)
+	}
+}
+
+// putBack has lines that could not be stored tried again.
+func (j *journal) putBack(lines []LogLine) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.pending = append(lines, j.pending...)
+	select {
+	case j.kick <- struct{}{}:
+	default:
 	}
 }
 
@@ -213,39 +268,4 @@ func (w *Watcher) Close() {
 	w.journal.mu.Lock()
 	defer w.journal.mu.Unlock()
 	w.journal.leave(w)
-}
-
-// pause waits for d or the end of ctx.
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
-}
-
-// redactor replaces the values of secrets. Short values are left alone: to
-// replace every "1" or "true" would make a log unreadable and hides nothing.
-func redactor(envs ...map[string]string) *strings.Replacer {
-	const shortest = 6
-	found := map[string]bool{}
-	for _, env := range envs {
-		for _, v := range env {
-			found[v] = true
-			// Output comes in lines: so does a secret of several.
-			for l := range strings.SplitSeq(v, "\n") {
-				found[strings.TrimSpace(l)] = true
-			}
-		}
-	}
-	secrets := slices.Collect(maps.Keys(found))
-	secrets = slices.DeleteFunc(secrets, func(s string) bool { return len(s) < shortest })
-	// Longest first: a secret that begins like another must not leave its end behind.
-	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
-	pairs := make([]string, 0, 2*len(secrets))
-	for _, s := range secrets {
-		pairs = append(pairs, s, "[redacted]")
-	}
-	return strings.NewReplacer(pairs...)
 }

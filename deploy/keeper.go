@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"runtime/debug"
 	"time"
 )
 
@@ -17,14 +17,26 @@ type keeper struct {
 	running  bool        // a goroutine is at it
 	again    bool        // it shall look once more
 	timer    *time.Timer // the next look that is due by time
-	failures int         // looks in a row that found the live release down or failed
+	failures int         // looks in a row that failed
+
+	// The live release is started again at once when it ended for the first
+	// time, then with growing pauses. Used by the keeper's goroutine only.
+	repaired   int       // the release that was started again
+	repairs    int       // how often in a row
+	repairedAt time.Time // the last time
 }
 
-// Pauses between looks that failed.
+// Pauses between looks that failed, and between repairs.
 const (
 	repairFirst = time.Second
 	repairMost  = 30 * time.Second
+	// wellAfter is how long a release that was started again must run for the
+	// next repair to be a first one.
+	wellAfter = 2 * time.Minute
 )
+
+// backOff is the pause after n tries in a row.
+func backOff(n int) time.Duration { return min(repairFirst<<min(n-1, 10), repairMost) }
 
 // tend has the keeper look after the app, soon, in its own goroutine. Calls
 // while it is at it are merged into one more look.
@@ -50,28 +62,28 @@ func (e *Engine) wakeKeepers() {
 	}
 }
 
-// tendAll looks after every app, and removes instances of apps that are gone.
-func (e *Engine) tendAll() {
+// tendAll has every app looked after.
+func (e *Engine) tendAll() error {
 	ctx, done := cleanup()
 	defer done()
 	apps, err := e.Store.Apps(ctx)
 	if err != nil {
-		e.Log.Error("Cannot read the apps", "error", err)
-		return
+		return err
 	}
 	for _, app := range apps {
 		e.tend(app.Name)
 	}
+	return nil
 }
 
 // tend is the keeper's goroutine: it looks until no one asks for another look.
 func (w *worker) tend(ctx context.Context) {
 	for {
-		next, err := w.keep(ctx)
+		next, err := w.look(ctx)
 		w.mu.Lock()
 		if err != nil {
 			w.keeper.failures++
-			next = min(repairFirst<<min(w.keeper.failures, 10), repairMost)
+			next = backOff(w.keeper.failures)
 			if w.keeper.failures == 1 { // once, not at each try
 				w.e.Log.Warn("Cannot look after the app; trying again", "app", w.app, "error", err)
 			}
@@ -100,12 +112,23 @@ func (w *worker) schedule(ctx context.Context, next time.Duration) {
 	}
 }
 
-// keep is one look. It returns when the next one is due (0: when something
-// happens), or an error when something could not be made right.
+// look is one look, which a panic ends as an error does.
+func (w *worker) look(ctx context.Context) (next time.Duration, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	// A record that can't be settled must not keep the app down.
+	errOrphans := w.settleOrphans(ctx)
+	next, err = w.keep(ctx)
+	return next, errors.Join(errOrphans, err)
+}
+
+// keep makes instances and route what the store says. It returns when the next
+// look is due (0: when something happens), or an error when something could not
+// be made right.
 func (w *worker) keep(ctx context.Context) (next time.Duration, err error) {
-	if err := w.settleOrphans(ctx); err != nil {
-		return 0, err
-	}
 	w.place.Lock()
 	defer w.place.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
@@ -118,17 +141,26 @@ func (w *worker) keep(ctx context.Context) (next time.Duration, err error) {
 	protected := w.protected()
 	app, err := w.e.Store.App(ctx, w.app)
 	if errors.Is(err, ErrNotFound) {
+		w.e.forgetApp(w.app)
 		return 0, nil
 	}
 	if err != nil {
 		return 0, err
 	}
-	errLive := w.keepLive(ctx, app)
-	next, errRest := w.keepPrevious(ctx, app, protected)
+	repair, errLive := w.keepLive(ctx, app)
+	sleep, errRest := w.keepPrevious(ctx, app, protected)
 	errStrays := w.removeStrays(ctx, app, protected)
 	w.e.point(ctx, w.app)
 	errOld := w.retain(ctx, app, protected)
-	return next, errors.Join(errLive, errRest, errStrays, errOld)
+	return sooner(repair, sleep), errors.Join(errLive, errRest, errStrays, errOld)
+}
+
+// sooner gives the shorter of two waits; 0 is none.
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
 }
 
 // protected are the releases that a worker or a drain is busy with.
@@ -142,29 +174,51 @@ func (w *worker) protected() map[int]bool {
 	return p
 }
 
-// keepLive has the live release running.
-func (w *worker) keepLive(ctx context.Context, app App) error {
+// keepLive has the live release running. When it was started again just now
+// and ended again, it tells how long the next try has to wait.
+func (w *worker) keepLive(ctx context.Context, app App) (next time.Duration, err error) {
 	if app.Live == 0 {
-		return nil
+		return 0, nil
 	}
 	r, err := w.e.Store.Release(ctx, w.app, app.Live)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if w.e.runningInstances(w.app, r, app.Active) != nil {
-		return nil
+		return 0, nil
 	}
-	// What still runs is routed first: a repair may take its time.
-	w.e.point(ctx, w.app)
+	w.e.pointTo(app) // what still runs is routed first: a repair may take its time
+	if left := w.keeper.untilRepair(r.Number, w.e.Now()); left > 0 {
+		return left, nil
+	}
+	w.e.Log.Warn("Instances of the live release are down; starting them", "app", w.app, "release", r.Number, "color", app.Active)
 	instances, err := w.e.Runtime.Start(ctx, Spec{Release: r, Color: app.Active})
 	if err != nil {
-		return fmt.Errorf("cannot have %s running: %w", r.Name(), err)
+		return 0, fmt.Errorf("cannot have %s running: %w", r.Name(), err)
 	}
 	w.e.observed(w.app, instances)
+	w.keeper.repair(r.Number, w.e.Now())
 	if len(runningOf(instances, r.Number)) < max(1, r.Settings.Instances) {
-		return fmt.Errorf("%s keeps ending", r.Name())
+		return w.keeper.untilRepair(r.Number, w.e.Now()), nil
 	}
-	return nil
+	return 0, nil
+}
+
+// repair notes that the release was started again.
+func (k *keeper) repair(release int, now time.Time) {
+	if k.repaired != release || now.Sub(k.repairedAt) > wellAfter {
+		k.repairs = 0
+	}
+	k.repaired, k.repairedAt = release, now
+	k.repairs++
+}
+
+// untilRepair is how long the release must wait to be started again.
+func (k *keeper) untilRepair(release int, now time.Time) time.Duration {
+	if k.repaired != release || k.repairs == 0 || now.Sub(k.repairedAt) > wellAfter {
+		return 0
+	}
+	return max(0, k.repairedAt.Add(backOff(k.repairs)).Sub(now))
 }
 
 // keepPrevious puts the replaced release to sleep when its grace is over, and
@@ -182,6 +236,9 @@ func (w *worker) keepPrevious(ctx context.Context, app App, protected map[int]bo
 		if left := app.ReplacedAt.Add(r.Settings.Grace).Sub(w.e.Now()); left > 0 {
 			return left, nil
 		}
+		// From here on nobody may take it for running, whatever comes of Stop.
+		w.e.forget(w.app, app.Previous)
+		w.e.pointTo(app)
 		w.e.Router.Release(ctx, w.app, app.Previous)
 		if err := w.e.Runtime.Stop(ctx, w.app, app.Previous, r.Settings.Stop); err != nil {
 			return 0, fmt.Errorf("cannot put %s to sleep: %w", ReleaseName(app.Previous), err)
@@ -260,23 +317,6 @@ func (w *worker) retain(ctx context.Context, app App, protected map[int]bool) er
 		w.dropImage(ctx, r, used[r.Image])
 	}
 	return nil
-}
-
-// instances gives what is known of the app's instances.
-func (e *Engine) instances(app AppName) []Instance {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return slices.Clone(e.known[app])
-}
-
-func releasesOf(instances []Instance) []int {
-	var out []int
-	for _, in := range instances {
-		if !slices.Contains(out, in.Release) {
-			out = append(out, in.Release)
-		}
-	}
-	return out
 }
 
 // step stores one move of a deployment that no job is busy with.

@@ -43,7 +43,12 @@ func (w *worker) steps(j *job) error {
 		return w.promoteStaged(j)
 	case d.Cause == CauseRollback:
 		return w.rollback(j)
-	case d.Cause == CauseConfig:
+	case d.Cause != CausePush:
+		if err := w.aimAtLive(j); err != nil {
+			return err
+		}
+	}
+	if d.Cause == CauseConfig {
 		return w.reconfigure(j)
 	}
 	built, err := w.build(j)
@@ -58,6 +63,25 @@ func (w *worker) steps(j *job) error {
 		return err
 	}
 	return w.bringUp(j, r)
+}
+
+// aimAtLive has the deployment be about what is live now: something may have
+// been promoted since it was asked for, and must not be undone by it.
+func (w *worker) aimAtLive(j *job) error {
+	ctx, cancel := context.WithTimeout(j.ctx, storeTimeout)
+	defer cancel()
+	app, err := w.e.Store.App(ctx, w.app)
+	if err != nil {
+		return err
+	}
+	live, err := w.e.Store.Release(ctx, w.app, app.Live)
+	if err != nil {
+		return err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.d.Target, j.d.Push.New, j.d.Push.Commit = live.Number, live.Commit.ID, live.Commit
+	return nil
 }
 
 // bringUp starts a release on the idle color, probes it and switches to it.
@@ -125,7 +149,6 @@ func (w *worker) buildFailure(j *job, err error) error {
 	if len(f.Log) == 0 {
 		f.Log = j.journal.tail(tailLines)
 	}
-	f.Log = redactAll(j.journal.secrets, f.Log)
 	return f
 }
 
@@ -172,15 +195,16 @@ func (w *worker) release(j *job, built Built) (Release, error) {
 
 // createRelease stores the release and makes it the job's candidate.
 func (w *worker) createRelease(ctx context.Context, j *job, r Release) (Release, error) {
+	w.place.Lock() // the keeper must not see a release that nobody claims
+	defer w.place.Unlock()
 	r.CreatedAt = w.e.Now()
 	r, err := w.e.Store.CreateRelease(ctx, r)
 	if err != nil {
 		return Release{}, fmt.Errorf("cannot store the release: %w", err)
 	}
-	j.mu.Lock()
-	j.d.Release = r.Number // stored with the next move
-	j.mu.Unlock()
 	w.claim(r.Number)
+	j.aim(r.Number, j.snapshot().Color)
+	j.journal.hide(r.Env) // it may have changed since the deployment was asked for
 	return r, nil
 }
 
@@ -227,9 +251,10 @@ func (w *worker) rollback(j *job) error {
 	if err != nil {
 		return err
 	}
-	j.mu.Lock()
-	j.d.Release, j.d.Color = r.Number, app.Idle()
-	j.mu.Unlock()
+	if r.Number == app.Live {
+		return alreadyLive(r)
+	}
+	j.aim(r.Number, app.Idle())
 	if instances := w.e.runningInstances(w.app, r, app.Idle()); instances != nil && w.quickProbe(j, r, instances) {
 		j.journal.say("==> %s still runs on %s and is well", r.Name(), app.Idle())
 		if err := w.promote(j, r); !errors.Is(err, errAsleep) {
@@ -285,13 +310,23 @@ func (w *worker) start(j *job, r Release) ([]Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	j.mu.Lock()
-	j.d.Release, j.d.Color = r.Number, app.Idle()
-	j.mu.Unlock()
+	j.aim(r.Number, app.Idle())
 	if err := w.move(j, Starting, fmt.Sprintf("starting %s on %s", r.Name(), app.Idle())); err != nil {
 		return nil, err
 	}
 	j.journal.say("==> Starting %s on %s (%s)", r.Name(), app.Idle(), count(r.Settings.Instances, "instance"))
+	return w.startIdle(ctx, j, app, r)
+	// If we die here: containers of a release that is neither live, previous
+	// nor staged; recovery removes them by their labels.
+}
+
+// startIdle has the release's instances running on the idle color. It refuses
+// what is live: to start that on the other color would take it away from its own.
+// The caller holds place.
+func (w *worker) startIdle(ctx context.Context, j *job, app App, r Release) ([]Instance, error) {
+	if r.Number == app.Live {
+		return nil, alreadyLive(r)
+	}
 	began := w.e.Now()
 	instances, err := w.e.Runtime.Start(ctx, Spec{Release: r, Color: app.Idle()})
 	j.start = w.e.Now().Sub(began)
@@ -306,64 +341,10 @@ func (w *worker) start(j *job, r Release) ([]Instance, error) {
 	}
 	w.e.observed(w.app, instances)
 	return instances, nil
-	// If we die here: containers of a release that is neither live, previous
-	// nor staged; recovery removes them by their labels.
 }
 
-// stage leaves a probed release on the preview front-end, for promote.
-func (w *worker) stage(j *job, r Release) error {
-	if err := j.pass(); err != nil {
-		return err
-	}
-	ctx, done := cleanup()
-	defer done()
-	w.place.Lock()
-	defer w.place.Unlock()
-	if err := w.e.Store.Stage(ctx, w.app, r.Number); err != nil {
-		return fmt.Errorf("cannot store the staged release: %w", err)
-	}
-	// If we die here: the app has a staged release whose deployment is still
-	// probing. Recovery ends the deployment and takes the release off the stage.
-	if err := w.move(j, Staged, fmt.Sprintf("%s waits on the preview", r.Name())); err != nil {
-		return err
-	}
-	j.journal.say("==> %s is on the preview, not promoted", r.Name())
-	w.e.point(ctx, w.app)
-	w.e.settle(j)
-	return nil
-}
-
-// promoteStaged takes up a staged deployment: what was well yesterday is
-// probed again before it serves.
-func (w *worker) promoteStaged(j *job) error {
-	ctx, cancel := context.WithTimeout(j.ctx, storeTimeout)
-	defer cancel()
-	r, err := w.e.Store.Release(ctx, w.app, j.snapshot().Release)
-	if err != nil {
-		return err
-	}
-	w.claim(r.Number)
-	instances, err := w.ensure(j, r)
-	if err != nil {
-		return err
-	}
-	if err := w.probe(j, r, instances); err != nil {
-		return err
-	}
-	return w.promote(j, r)
-}
-
-// ensure has the staged release running, wherever it was left.
-func (w *worker) ensure(j *job, r Release) ([]Instance, error) {
-	w.place.Lock()
-	defer w.place.Unlock()
-	ctx, cancel := context.WithTimeout(j.ctx, engineTimeout)
-	defer cancel()
-	instances, err := w.e.Runtime.Start(ctx, Spec{Release: r, Color: j.snapshot().Color})
-	if err == nil {
-		w.e.observed(w.app, instances)
-	}
-	return instances, err
+func alreadyLive(r Release) error {
+	return &interruption{Canceled, fmt.Sprintf("%s is live already", r.Name())}
 }
 
 // move stores the deployment's next state and tells of it.

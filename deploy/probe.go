@@ -223,13 +223,5 @@ func (p *prober) tail(in Instance) []string {
 	if err != nil {
 		return []string{fmt.Sprintf("(the app's output could not be read: %v)", err)}
 	}
-	return redactAll(p.j.journal.secrets, lines)
-}
-
-func redactAll(secrets *strings.Replacer, lines []string) []string {
-	out := make([]string, len(lines))
-	for i, l := range lines {
-		out[i] = Clean(secrets.Replace(l), 500)
-	}
-	return out
+	return p.j.journal.redactAll(lines)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -24,7 +25,7 @@ func (w *worker) promote(j *job, r Release) error {
 		return err
 	}
 	moved := w.follow(j)
-	close(j.promoted)
+	j.tellPromoted()
 	if err := w.e.spawn(func(ctx context.Context) { w.settleSwitch(ctx, j, h, moved) }); err != nil {
 		w.undrain(h.old)
 		w.e.settle(j) // the next start does the rest
@@ -57,7 +58,8 @@ func (w *worker) commit(j *job, r Release) (handover, error) {
 		return handover{}, err
 	}
 	d.Replaces = h.old
-	d.Receipt = j.receipt(r, h)
+	receipt := j.receipt(r, h)
+	d.Receipt = &receipt
 	text := liveText(app, d)
 	stored, err := w.e.Store.Activate(ctx, app.Active, d, text)
 	if err != nil {
@@ -69,8 +71,11 @@ func (w *worker) commit(j *job, r Release) (handover, error) {
 	// router is gone with us; the next start points at what the store says.
 	committed := w.e.Now()
 	w.drains(h.old)
-	w.e.point(ctx, w.app)
-	stored.Receipt.Switch = ms(w.e.Now().Sub(committed))
+	app.Active, app.Live, app.Previous, app.Staged = d.Color, d.Release, h.old, 0
+	w.e.pointTo(app) // what Activate has made of it: the switch waits for no reading
+	switched := receipt
+	switched.Switch = ms(w.e.Now().Sub(committed))
+	stored.Receipt = &switched
 	j.set(stored)
 	j.journal.say("==> %s", text)
 	w.e.told(Event{At: committed, App: w.app, Deployment: d.ID, State: Promoting, By: d.By, Text: text})
@@ -130,25 +135,70 @@ func (w *worker) follow(j *job) (moved bool) {
 	// moves the ref.
 }
 
-// settleSwitch goes forward from the switch: the ref, the old color's requests,
-// the receipt. It has no way back; what fails is tried again.
+// settleSwitch goes forward from the switch: the old color's requests, the
+// receipt, the ref if that did not move at once. It has no way back; what fails
+// is tried again.
 func (w *worker) settleSwitch(ctx context.Context, j *job, h handover, moved bool) {
 	defer w.e.tend(w.app)
 	defer w.e.settle(j)
-	defer w.undrain(h.old)
-	for wait := w.e.Retry; !moved; wait = min(2*wait, 30*time.Second) {
-		if pause(ctx, wait); ctx.Err() != nil {
-			return
-		}
-		moved = w.follow(j)
-	}
 	if h.old != 0 {
-		if !w.forward(ctx, j, Draining, fmt.Sprintf("%s finishes its requests", ReleaseName(h.old))) {
-			return
-		}
-		w.drain(ctx, j, h)
+		w.finishRequests(ctx, j, h)
+	}
+	if !moved && !w.followLater(ctx, j) {
+		return
 	}
 	w.forward(ctx, j, Live, fmt.Sprintf("%s is live", ReleaseName(h.new)))
+}
+
+// finishRequests drains the old color. Whether the record can say so or not
+// (the store fails, something newer was promoted meanwhile), nobody takes the
+// instances away before.
+func (w *worker) finishRequests(ctx context.Context, j *job, h handover) {
+	defer w.undrain(h.old)
+	err := w.move(j, Draining, fmt.Sprintf("%s finishes its requests", ReleaseName(h.old)))
+	if err != nil {
+		w.e.Log.Warn("Cannot store that a release drains", "app", w.app, "deployment", j.snapshot().ID, "release", h.old, "error", err)
+	}
+	w.drain(ctx, j, h)
+}
+
+// followLater tries to move the ref until it has moved, or something newer is
+// live: a late try must not take the ref back. It tells whether there is a
+// record to complete.
+func (w *worker) followLater(ctx context.Context, j *job) bool {
+	for wait := w.e.Retry; ; wait = min(2*wait, 30*time.Second) {
+		if pause(ctx, wait); ctx.Err() != nil {
+			return false
+		}
+		done, err := w.followIfServing(ctx, j.snapshot())
+		switch {
+		case errors.Is(err, ErrNotFound):
+			return false // destroyed
+		case done:
+			return true
+		}
+	}
+}
+
+// followIfServing moves the ref unless the deployment was replaced. It holds
+// the app's place, so that no other one is promoted meanwhile.
+func (w *worker) followIfServing(ctx context.Context, d Deployment) (done bool, err error) {
+	w.place.Lock()
+	defer w.place.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	now, err := w.e.Store.Deployment(ctx, d.ID)
+	if err != nil {
+		return false, err
+	}
+	if now.State != Promoting && now.State != Draining {
+		return true, nil
+	}
+	// Without %w: a repository that has lost the commit is no destroyed app.
+	if err := w.e.Repositories.Advance(ctx, d.Push); err != nil {
+		return false, fmt.Errorf("cannot move %s of deployment %d: %v", d.Push.Ref, d.ID, err) //nolint:errorlint
+	}
+	return true, nil
 }
 
 // drain waits for the old color's requests and completes the receipt.
@@ -165,67 +215,98 @@ func (w *worker) drain(ctx context.Context, j *job, h handover) {
 	defer j.mu.Unlock()
 	old, now := w.e.Router.Figures(w.app, h.old), w.e.Router.Figures(w.app, h.new)
 	receipt := *j.d.Receipt
-	receipt.Requests = old.Requests - h.before.Requests + now.Requests - h.beforeNew.Requests
-	receipt.Failed = old.Failed - h.before.Failed + now.Failed - h.beforeNew.Failed
+	receipt.Requests = grown(h.before.Requests, old.Requests) + grown(h.beforeNew.Requests, now.Requests)
+	receipt.Failed = grown(h.before.Failed, old.Failed) + grown(h.beforeNew.Failed, now.Failed)
 	receipt.P99Old, receipt.P99New = h.before.P99, now.P99
 	receipt.Drained, receipt.Cut, receipt.Sockets = h.before.InFlight, cut, h.before.Sockets
 	receipt.Drain = drained.Seconds()
 	j.d.Receipt = &receipt
 }
 
-// forward stores a state right of the bar; it tries until the store takes it.
-func (w *worker) forward(ctx context.Context, j *job, s State, text string) bool {
+// grown is how much a counter went up. One that went down has begun anew: the
+// router had forgotten the release meanwhile.
+func grown(from, to uint64) uint64 {
+	if to < from {
+		return to
+	}
+	return to - from
+}
+
+// forward stores a state right of the bar, with the receipt; it tries until the
+// store takes it. When something newer was promoted meanwhile the state is
+// that one's doing already, and the receipt alone is stored.
+func (w *worker) forward(ctx context.Context, j *job, s State, text string) {
 	for wait := w.e.Retry; ; wait = min(2*wait, 30*time.Second) {
-		err := w.move(j, s, text)
+		err := w.record(ctx, j, s, text)
 		switch {
-		case err == nil:
-			return true
-		case errors.Is(err, ErrNotFound):
-			return false // destroyed
+		case err == nil, errors.Is(err, ErrNotFound): // stored, or destroyed
+			return
 		case errors.Is(err, ErrConflict):
-			// Something newer was promoted meanwhile and took this one's place.
-			if d, err := w.e.Store.Deployment(ctx, j.snapshot().ID); err == nil {
-				d.Receipt = j.snapshot().Receipt
-				j.set(d)
-				w.keepReceipt(ctx, d)
-			}
-			return false
+			err = w.reread(ctx, j)
 		}
-		w.e.Log.Error("Cannot store the state; trying again", "app", w.app, "deployment", j.snapshot().ID, "error", err)
+		if err != nil {
+			w.e.Log.Error("Cannot store the state; trying again", "app", w.app, "deployment", j.snapshot().ID, "error", err)
+		}
 		if pause(ctx, wait); ctx.Err() != nil {
-			return false
+			return
 		}
 	}
 }
 
-// keepReceipt stores the receipt of a deployment that was replaced while it drained.
-func (w *worker) keepReceipt(ctx context.Context, d Deployment) {
-	if _, err := w.e.Store.UpdateDeployment(ctx, d, fmt.Sprintf("receipt of %s complete", ReleaseName(d.Release)), nil); err != nil {
-		w.e.Log.Warn("Cannot store the receipt", "app", w.app, "deployment", d.ID, "error", err)
+func (w *worker) record(ctx context.Context, j *job, s State, text string) error {
+	if slices.Contains(moves[j.snapshot().State], s) {
+		return w.move(j, s, text)
 	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	d, text := j.snapshot(), fmt.Sprintf("receipt of %s complete", ReleaseName(j.snapshot().Release))
+	d, err := w.e.Store.UpdateDeployment(ctx, d, text, nil)
+	if err != nil {
+		return fmt.Errorf("cannot store the receipt: %w", err)
+	}
+	j.set(d)
+	w.e.told(Event{At: w.e.Now(), App: w.app, Deployment: d.ID, By: d.By, Text: text})
+	return nil
+}
+
+// reread takes the deployment as it is stored, but for its receipt.
+func (w *worker) reread(ctx context.Context, j *job) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	d, err := w.e.Store.Deployment(ctx, j.snapshot().ID)
+	if errors.Is(err, ErrNotFound) {
+		return nil // the next write finds out
+	}
+	if err != nil {
+		return err
+	}
+	d.Receipt = j.snapshot().Receipt
+	j.set(d)
+	return nil
 }
 
 // drains marks a release whose requests are waited for: the keeper leaves it alone.
 func (w *worker) drains(release int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.draining[release] = true
+	w.draining[release]++
 }
 
 func (w *worker) undrain(release int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.draining, release)
+	if w.draining[release]--; w.draining[release] <= 0 {
+		delete(w.draining, release)
+	}
 }
 
 // receipt begins the proof of the switch with what is known at the bar.
-func (j *job) receipt(r Release, h handover) *Receipt {
-	d := j.snapshot()
+func (j *job) receipt(r Release, h handover) Receipt {
 	work := j.build + j.release + j.start + j.probe
-	return &Receipt{
+	return Receipt{
 		Image: r.Image, Replaced: h.old,
 		Build: j.build.Seconds(), Start: j.start.Seconds(), Probe: j.probe.Seconds(),
-		Overhead: ms(h.at.Sub(d.CreatedAt) - work),
+		Overhead: ms(max(0, h.at.Sub(j.accepted)-work)),
 	}
 }
 

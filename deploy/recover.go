@@ -61,7 +61,10 @@ func (e *Engine) removeUnknown(ctx context.Context, apps []App) {
 		}
 	}
 	e.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
+	defer cancel()
 	for name, releases := range strays {
+		e.forgetApp(name)
 		for _, release := range releases {
 			if err := e.Runtime.Remove(ctx, name, release); err != nil {
 				e.Log.Warn("Cannot remove instances of an app that is gone", "app", name, "release", release, "error", err)
@@ -76,26 +79,29 @@ func (e *Engine) removeUnknown(ctx context.Context, apps []App) {
 // settleOrphans brings deployments to an end that no job is busy with: the
 // daemon died in them, or their end could not be stored.
 func (w *worker) settleOrphans(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
+	defer cancel()
 	orphans, err := w.orphans(ctx)
-	if err != nil {
-		return err
+	errs := []error{err}
+	for _, end := range w.e.owing(w.app) {
+		errs = append(errs, w.pay(ctx, end))
 	}
 	for _, d := range orphans {
 		if d.State.Committed() {
-			err = w.goForward(ctx, d)
+			errs = append(errs, w.goForward(ctx, d))
 		} else {
-			err = w.goBack(ctx, d)
-		}
-		if err != nil {
-			return err
+			errs = append(errs, w.goBack(ctx, d))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // orphans lists them. A deployment is stored and gets its job with mu held, so
-// with mu held one without a job is an orphan.
+// with mu held one without a job is an orphan. A release that is staged and
+// that no deployment speaks for is taken off the stage by the way.
 func (w *worker) orphans(ctx context.Context) ([]Deployment, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	open, err := w.e.Store.Open(ctx)
@@ -107,13 +113,26 @@ func (w *worker) orphans(ctx context.Context) ([]Deployment, error) {
 		return nil, ignoreNotFound(err)
 	}
 	var out []Deployment
+	spoken := app.Staged == 0
 	for _, d := range open {
+		if d.App != w.app {
+			continue
+		}
+		_, owed := w.e.owes(d.ID)
+		busy := w.e.busyWith(d.ID)
 		unstaged := d.State == Staged && app.Staged != d.Release
-		if d.App == w.app && (d.State.Running() || unstaged) && !w.e.busyWith(d.ID) {
+		switch {
+		case owed && !busy: // its end is known, and being stored
+		case !busy && (d.State.Running() || unstaged):
 			out = append(out, d)
+		case d.Release == app.Staged && !d.State.Committed():
+			spoken = true
 		}
 	}
-	return out, nil
+	if !spoken {
+		err = w.e.Store.Stage(ctx, w.app, 0)
+	}
+	return out, err
 }
 
 func (e *Engine) busyWith(id DeploymentID) bool {
@@ -126,26 +145,53 @@ func (e *Engine) busyWith(id DeploymentID) bool {
 // live. There is nothing to drain: the router that knew of requests is gone.
 func (w *worker) goForward(ctx context.Context, d Deployment) error {
 	if d.Cause == CausePush {
-		if err := w.e.Repositories.Advance(ctx, d.Push); err != nil {
-			return fmt.Errorf("cannot move %s of deployment %d: %w", d.Push.Ref, d.ID, err)
+		if done, err := w.followIfServing(ctx, d); !done {
+			return ignoreNotFound(err)
 		}
 	}
-	return w.e.step(ctx, d, Live, fmt.Sprintf("%s is live (Teal was restarted during the switch)", ReleaseName(d.Release)))
+	err := w.e.step(ctx, d, Live, fmt.Sprintf("%s is live (Teal was restarted during the switch)", ReleaseName(d.Release)))
+	if errors.Is(err, ErrConflict) {
+		return nil // something newer was promoted, and its record says the rest
+	}
+	return err
 }
 
-// goBack undoes a deployment left of the bar and ends it as interrupted.
+// pay stores an end that people were told when the store did not take it. What
+// the deployment had started was taken away then.
+func (w *worker) pay(ctx context.Context, end ending) error {
+	_, err := w.e.storeEnd(ctx, end)
+	if err = ignoreNotFound(err); err == nil {
+		w.e.paid(end.d.ID)
+	}
+	return err
+}
+
+// goBack undoes a deployment left of the bar, and ends it as interrupted.
 func (w *worker) goBack(ctx context.Context, d Deployment) error {
-	w.undo(d)
-	f := interrupted(d.State)
-	if err := d.to(Failed, w.e.Now()); err != nil {
+	if !w.protected()[d.Release] { // another deployment may be about the same release by now
+		w.undo(d)
+	}
+	end, err := w.interruptedEnd(ctx, d)
+	if err != nil {
 		return err
 	}
-	d.Failure = f
-	if _, err := w.e.Store.UpdateDeployment(ctx, d, f.Error(), w.e.alert(ctx, d)); err != nil {
-		return fmt.Errorf("cannot end deployment %d: %w", d.ID, err)
+	_, err = w.e.storeEnd(ctx, end)
+	return ignoreNotFound(err)
+}
+
+// interruptedEnd is the end of a deployment that nobody knows more about.
+func (w *worker) interruptedEnd(ctx context.Context, d Deployment) (ending, error) {
+	if d.State == Staged { // it was taken off the stage: that was no failure
+		err := d.to(Canceled, w.e.Now())
+		d.Note = "taken off the preview"
+		return ending{d: d, text: "canceled: " + d.Note}, err
 	}
-	w.e.told(Event{At: w.e.Now(), App: d.App, Deployment: d.ID, State: Failed, By: d.By, Text: f.Error()})
-	return nil
+	f := interrupted(d.State)
+	if err := d.to(Failed, w.e.Now()); err != nil {
+		return ending{}, err
+	}
+	d.Failure = f
+	return ending{d: d, text: f.Error(), alert: w.e.alert(ctx, d)}, nil
 }
 
 func ignoreNotFound(err error) error {

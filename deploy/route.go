@@ -51,11 +51,12 @@ func (e *Engine) point(ctx context.Context, name AppName) {
 		e.wakeKeepers()
 		return
 	}
-	e.mu.Lock()
-	instances := slices.Clone(e.known[name])
-	e.mu.Unlock()
-	e.Router.Point(e.route(app, instances))
+	e.pointTo(app)
 }
+
+// pointTo hands the router the route of the app as it is given. The caller
+// holds the app's place.
+func (e *Engine) pointTo(app App) { e.Router.Point(e.route(app, e.instances(app.Name))) }
 
 // Reroute points the router at the app as the store has it: after its domains changed.
 func (e *Engine) Reroute(ctx context.Context, app AppName) error {
@@ -109,11 +110,36 @@ func (e *Engine) observed(app AppName, instances []Instance) {
 	e.known[app] = append(others, instances...)
 }
 
-// forget drops what was known of a release whose instances were removed.
+// forget drops what was known of a release: its instances were removed, or
+// are about to be stopped and may not be taken for running any more.
 func (e *Engine) forget(app AppName, release int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.known[app] = slices.DeleteFunc(slices.Clone(e.known[app]), func(in Instance) bool { return in.Release == release })
+}
+
+// forgetApp drops what was known of an app that is gone.
+func (e *Engine) forgetApp(app AppName) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.known, app)
+}
+
+// instances gives what is known of the app's instances.
+func (e *Engine) instances(app AppName) []Instance {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.known[app])
+}
+
+func releasesOf(instances []Instance) []int {
+	var out []int
+	for _, in := range instances {
+		if !slices.Contains(out, in.Release) {
+			out = append(out, in.Release)
+		}
+	}
+	return out
 }
 
 // runningInstances gives the release's instances when all of them run in the

@@ -2,11 +2,9 @@ package deploy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync"
-	"time"
 )
 
 // worker runs an app's deployments, one at a time, newest first: a push that
@@ -23,8 +21,8 @@ type worker struct {
 	// candidate is the release that the current job is bringing up; the keeper
 	// leaves it alone. 0: none.
 	candidate int
-	draining  map[int]bool // releases whose requests are being waited for
-	gone      bool         // the app is being destroyed
+	draining  map[int]int // drains under way, by the release whose requests are waited for
+	gone      bool        // the app is being destroyed
 	keeper    keeper
 
 	// place is held while instances of the app are started, stopped, removed or
@@ -33,7 +31,7 @@ type worker struct {
 }
 
 func newWorker(e *Engine, app AppName) *worker {
-	return &worker{e: e, app: app, draining: map[int]bool{}}
+	return &worker{e: e, app: app, draining: map[int]int{}}
 }
 
 // enqueue accepts a deployment: it is stored as queued, and whatever it
@@ -48,7 +46,11 @@ func (w *worker) enqueue(ctx context.Context, d Deployment) (Deployment, error) 
 		return Deployment{}, fmt.Errorf("%w: a deployment of %s is under way; it goes before a security patch", ErrBusy, w.app)
 	}
 	if d.Cause == CauseConfig && w.next != nil {
-		return w.next.snapshot(), nil // it has not read the environment yet
+		next := w.next.snapshot()
+		if next.Cause == CauseRollback || next.State == Staged { // they bring the environment of their own release
+			return Deployment{}, fmt.Errorf("%w: %s waits to be brought up with the environment it had; the new one is stored and goes with the next deployment", ErrBusy, describe(next))
+		}
+		return next, nil // it has not read the environment yet
 	}
 	j, err := w.open(ctx, d)
 	if err != nil {
@@ -88,6 +90,9 @@ func (w *worker) open(ctx context.Context, d Deployment) (*job, error) {
 	if d.Cause == CausePatch && app.Staged != 0 {
 		return nil, fmt.Errorf("%w: %s of %s is staged; promote or cancel it before a security patch", ErrBusy, ReleaseName(app.Staged), w.app)
 	}
+	if d.Cause == CausePatch && app.PatchPinned {
+		return nil, fmt.Errorf("%w: %s was rolled back; patching waits for the next push", ErrNothing, w.app)
+	}
 	text := fmt.Sprintf("%s of %s queued", d.Cause, d.Push.Commit.Short())
 	if d.Cause == CauseRollback {
 		text = fmt.Sprintf("rollback to %s queued", ReleaseName(d.Target))
@@ -98,13 +103,7 @@ func (w *worker) open(ctx context.Context, d Deployment) (*job, error) {
 		return nil, err
 	}
 	w.e.told(Event{At: d.CreatedAt, App: w.app, Deployment: d.ID, State: Queued, By: d.By, Text: text})
-	secrets := redactor(app.Env)
-	if d.Cause == CauseRollback {
-		if r, err := w.e.Store.Release(ctx, w.app, d.Target); err == nil {
-			secrets = redactor(app.Env, r.Env)
-		}
-	}
-	return w.e.track(d, secrets)
+	return w.e.track(d, 0, app.Env)
 }
 
 // displace ends what a new deployment takes the place of; with mu held. A job
@@ -181,57 +180,24 @@ func (w *worker) guard(j *job) {
 			return
 		}
 		w.e.Log.Error("Panic in a deployment", "app", w.app, "deployment", j.snapshot().ID, "error", r, "stack", string(debug.Stack()))
-		if !j.snapshot().State.Committed() {
+		if j.snapshot().State.Committed() {
+			w.e.settle(j) // the keeper completes it, as after a restart
+		} else {
 			w.abandon(j, Failed, "", &Failure{Step: StepTeal, Reason: fmt.Sprintf("Teal has a bug: %v", r), Hint: "please report it with the daemon's log"})
 		}
 	}()
 	w.run(j)
 }
 
-// resume takes the staged deployment up again, to promote it.
-func (w *worker) resume(ctx context.Context, by string) (Deployment, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.current != nil || w.next != nil {
-		return Deployment{}, fmt.Errorf("%w: a deployment of %s is under way; wait for it or cancel it", ErrBusy, w.app)
-	}
-	j, err := w.reopen(ctx)
-	if err != nil {
-		return Deployment{}, err
-	}
-	if by != "" && by != j.d.By {
-		j.d.Note = fmt.Sprintf("promoted by %s", by)
-	}
-	if err := w.put(j); err != nil {
-		w.e.settle(j)
-		return Deployment{}, err
-	}
-	return j.snapshot(), nil
-}
-
-// reopen gives the staged deployment a new job: the one of its push has settled.
-func (w *worker) reopen(ctx context.Context) (*job, error) {
-	open, err := w.e.Store.Open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, d := range open {
-		if d.App != w.app || d.State != Staged {
-			continue
-		}
-		r, err := w.e.Store.Release(ctx, w.app, d.Release)
-		if err != nil {
-			return nil, err
-		}
-		return w.e.track(d, redactor(r.Env))
-	}
-	return nil, fmt.Errorf("%w: no release of %s is staged", ErrNothing, w.app)
-}
-
 // cancel ends what is queued, under way or staged, and waits until it has stopped.
 func (w *worker) cancel(ctx context.Context, by string) (Deployment, error) {
 	why := &interruption{Canceled, fmt.Sprintf("canceled by %s", by)}
 	w.mu.Lock()
+	if next := w.next; next != nil && next.snapshot().State == Staged {
+		next.giveUp = why // it waits to be promoted: the worker takes it away instead
+		w.mu.Unlock()
+		return next.await(ctx)
+	}
 	current, next := w.current, w.dropNext(why)
 	w.mu.Unlock()
 	switch {
@@ -243,47 +209,4 @@ func (w *worker) cancel(ctx context.Context, by string) (Deployment, error) {
 		return Deployment{}, fmt.Errorf("%w: %s is live already; use restart-previous to go back", ErrNothing, ReleaseName(current.snapshot().Release))
 	}
 	return w.cancelStaged(ctx, why)
-}
-
-// cancelStaged has the worker take the staged release away.
-func (w *worker) cancelStaged(ctx context.Context, why *interruption) (Deployment, error) {
-	w.mu.Lock()
-	if w.current != nil || w.next != nil {
-		w.mu.Unlock()
-		return Deployment{}, fmt.Errorf("%w: something new is under way for %s", ErrBusy, w.app)
-	}
-	j, err := w.reopen(ctx)
-	if err == nil {
-		j.giveUp = why
-		err = w.put(j)
-	}
-	w.mu.Unlock()
-	switch {
-	case errors.Is(err, ErrNothing):
-		return Deployment{}, fmt.Errorf("%w: nothing is under way for %s", ErrNothing, w.app)
-	case err != nil:
-		return Deployment{}, err
-	}
-	return j.await(ctx)
-}
-
-// unstage ends a staged deployment because another one begins.
-func (w *worker) unstage(by Deployment) {
-	ctx, done := cleanup()
-	defer done()
-	if app, err := w.e.Store.App(ctx, w.app); err != nil || app.Staged == 0 {
-		return
-	}
-	j, err := w.reopen(ctx)
-	if err != nil {
-		w.e.Log.Error("Cannot end the staged deployment", "app", w.app, "error", err)
-		return
-	}
-	w.abandon(j, Superseded, "superseded by "+describe(by), nil)
-}
-
-// cleanup is the context for undoing: it outlives the interruption that made
-// the undoing necessary, but not for ever.
-func cleanup() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), 45*time.Second)
 }

@@ -128,23 +128,35 @@ func (a runtimeAdapter) Start(_ context.Context, spec deploy.Spec) ([]deploy.Ins
 		if !a.w.hasImage(spec.Release.Image) {
 			return nil, fmt.Errorf("image: %w", deploy.ErrNotFound)
 		}
+		if app, err := a.w.Store.App(context.Background(), spec.Release.App); err == nil && app.Live == spec.Release.Number && app.Active != spec.Color {
+			a.w.t.Errorf("v%d is live on %s and shall move to %s", app.Live, app.Active, spec.Color)
+		}
 		return a.w.Runtime.start(spec)
 	})
 }
 
 func (a runtimeAdapter) Stop(_ context.Context, app deploy.AppName, release int, _ time.Duration) error {
+	a.spare(app, release)
 	return a.do("Stop", func() error {
 		return a.w.Runtime.each(app, release, func(_ string, in *instance) { in.stop(deploy.Exit{Code: 143}) })
 	})
 }
 
 func (a runtimeAdapter) Remove(_ context.Context, app deploy.AppName, release int) error {
+	a.spare(app, release)
 	return a.do("Remove", func() error {
 		return a.w.Runtime.each(app, release, func(key string, in *instance) {
 			in.stop(deploy.Exit{Code: 137})
 			delete(a.w.Runtime.instances, key)
 		})
 	})
+}
+
+// spare fails the test when what serves is about to be taken away.
+func (a runtimeAdapter) spare(app deploy.AppName, release int) {
+	if a.r.production(app) == release {
+		a.w.t.Errorf("v%d of %s shall be taken away, and production points at it", release, app)
+	}
 }
 
 func (a runtimeAdapter) List(context.Context) ([]deploy.Instance, error) {

@@ -2,6 +2,7 @@ package deploytest
 
 import (
 	"errors"
+	"strings"
 	"sync"
 )
 
@@ -27,19 +28,29 @@ var (
 
 // generation is one life of the daemon: the calls of one engine.
 type generation struct {
-	mu   sync.Mutex
-	dead bool
-	plan map[string]Mode // by call, used up when it hits
-	hit  map[string]int
-	died chan struct{}
+	mu      sync.Mutex
+	dead    bool
+	plan    map[string]Mode // by call, used up when it hits
+	lasting map[string]Mode // by call, until Heal
+	before  map[string]func()
+	full    bool // every write to the store fails
+	hit     map[string]int
+	calls   map[string]int
+	died    chan struct{}
 }
 
 func newGeneration() *generation {
-	return &generation{plan: map[string]Mode{}, hit: map[string]int{}, died: make(chan struct{})}
+	return &generation{
+		plan: map[string]Mode{}, lasting: map[string]Mode{}, before: map[string]func(){},
+		hit: map[string]int{}, calls: map[string]int{}, died: make(chan struct{}),
+	}
 }
 
 // do runs the effect of a call, or what the plan has in store for it.
 func (g *generation) do(call string, effect func() error) error {
+	if before := g.hook(call); before != nil {
+		before()
+	}
 	mode, dead := g.take(call)
 	switch {
 	case dead:
@@ -61,15 +72,40 @@ func (g *generation) do(call string, effect func() error) error {
 	return err
 }
 
+func (g *generation) hook(call string) func() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	f := g.before[call]
+	delete(g.before, call)
+	return f
+}
+
 func (g *generation) take(call string) (Mode, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.calls[call]++
+	if g.dead {
+		return "", true
+	}
 	mode, planned := g.plan[call]
-	if planned && !g.dead {
+	if planned {
 		delete(g.plan, call)
+	} else if mode, planned = g.lasting[call]; !planned && g.full && writes(call) {
+		mode, planned = FailBefore, true
+	}
+	if planned {
 		g.hit[call]++
 	}
-	return mode, g.dead
+	return mode, false
+}
+
+// writes tells whether the call changes the store.
+func writes(call string) bool {
+	switch call {
+	case "Stage", "DeleteApp", "CreateRelease", "MarkGone", "CreateDeployment", "Activate", "AppendLog", "AddEvent":
+		return true
+	}
+	return strings.HasPrefix(call, "Update ")
 }
 
 func (g *generation) die() {
@@ -80,3 +116,57 @@ func (g *generation) die() {
 		close(g.died)
 	}
 }
+
+// Fail plans how the next such call of this engine goes wrong. Calls are named
+// as the methods are; "Update <state>" for UpdateDeployment.
+func (d *Daemon) Fail(call string, m Mode) {
+	d.g.mu.Lock()
+	defer d.g.mu.Unlock()
+	d.g.plan[call] = m
+}
+
+// FailUntilHealed makes every such call go wrong until Heal.
+func (d *Daemon) FailUntilHealed(call string, m Mode) {
+	d.g.mu.Lock()
+	defer d.g.mu.Unlock()
+	d.g.lasting[call] = m
+}
+
+// DiskFull makes every write to the store fail until Heal; reading works.
+func (d *Daemon) DiskFull() {
+	d.g.mu.Lock()
+	defer d.g.mu.Unlock()
+	d.g.full = true
+}
+
+// Heal ends what DiskFull and FailUntilHealed began.
+func (d *Daemon) Heal() {
+	d.g.mu.Lock()
+	defer d.g.mu.Unlock()
+	d.g.full = false
+	clear(d.g.lasting)
+}
+
+// Before has f run just before the next such call, in the caller's goroutine.
+func (d *Daemon) Before(call string, f func()) {
+	d.g.mu.Lock()
+	defer d.g.mu.Unlock()
+	d.g.before[call] = f
+}
+
+// Hit tells whether the planned fault has happened.
+func (d *Daemon) Hit(call string) bool {
+	d.g.mu.Lock()
+	defer d.g.mu.Unlock()
+	return d.g.hit[call] > 0
+}
+
+// Calls counts the calls that the engine made.
+func (d *Daemon) Calls(call string) int {
+	d.g.mu.Lock()
+	defer d.g.mu.Unlock()
+	return d.g.calls[call]
+}
+
+// Died is closed when a planned death has happened.
+func (d *Daemon) Died() <-chan struct{} { return d.g.died }

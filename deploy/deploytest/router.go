@@ -86,6 +86,13 @@ func (r *Router) Remove(app deploy.AppName) {
 	delete(r.routes, app)
 }
 
+// production gives the release that production points at; 0: none.
+func (r *Router) production(app deploy.AppName) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.routes[app].Live.Release
+}
+
 // Get asks production of the app, and gives the answer's text or the error's.
 func (r *Router) Get(app deploy.AppName, path string) string {
 	r.mu.Lock()

@@ -26,6 +26,7 @@ type Runtime struct {
 	instances map[string]*instance
 	changes   []chan struct{}
 	away      bool
+	crashing  int // release whose instances end as soon as they start
 }
 
 type instance struct {
@@ -55,6 +56,22 @@ func (r *Runtime) Kill(app deploy.AppName, release int) {
 			in.stop(deploy.Exit{Code: 2})
 		}
 	}
+	r.changed()
+}
+
+// Crash ends every instance of a release, and again as soon as it is started.
+func (r *Runtime) Crash(app deploy.AppName, release int) {
+	r.mu.Lock()
+	r.crashing = release
+	r.mu.Unlock()
+	r.Kill(app, release)
+}
+
+// KillOne ends one instance of a release.
+func (r *Runtime) KillOne(app deploy.AppName, release, index int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.instances[fmt.Sprintf("%s/%d/%d", app, release, index)].stop(deploy.Exit{Code: 2})
 	r.changed()
 }
 
@@ -104,6 +121,10 @@ func (r *Runtime) start(spec deploy.Spec) ([]deploy.Instance, error) {
 		}
 		if err := in.start(); err != nil {
 			return nil, err
+		}
+		if r.crashing == rel.Number {
+			in.stop(deploy.Exit{Code: 2})
+			r.changed()
 		}
 		out = append(out, in.Instance)
 	}
@@ -188,7 +209,7 @@ func (r *Runtime) all() ([]deploy.Instance, error) {
 }
 
 func (r *Runtime) once(argv []string, log io.Writer) (deploy.Exit, error) {
-	fmt.Fprintf(log, "ran %v\n", argv)
+	fmt.Fprintf(log, "it says %s\n", strings.Join(argv, " "))
 	if len(argv) > 0 && argv[0] == "fail" {
 		return deploy.Exit{Code: 1}, nil
 	}

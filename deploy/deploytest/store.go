@@ -21,6 +21,7 @@ type Store struct {
 	releases    map[deploy.AppName][]deploy.Release
 	deployments map[deploy.DeploymentID]deploy.Deployment
 	logs        map[deploy.DeploymentID][]deploy.LogLine
+	last        deploy.DeploymentID // numbers are never given again
 	events      []deploy.Event
 	alerts      map[string]deploy.Alert
 }
@@ -88,7 +89,10 @@ func (s *Store) Apps(context.Context) ([]deploy.App, error) {
 func (s *Store) Stage(_ context.Context, app deploy.AppName, release int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a := s.apps[app]
+	a, ok := s.apps[app]
+	if !ok {
+		return deploy.ErrNotFound
+	}
 	a.Staged = release
 	s.apps[app] = a
 	return nil
@@ -98,6 +102,9 @@ func (s *Store) Stage(_ context.Context, app deploy.AppName, release int) error 
 func (s *Store) DeleteApp(_ context.Context, name deploy.AppName) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if _, ok := s.apps[name]; !ok {
+		return deploy.ErrNotFound
+	}
 	delete(s.apps, name)
 	delete(s.releases, name)
 	maps.DeleteFunc(s.deployments, func(_ deploy.DeploymentID, d deploy.Deployment) bool { return d.App == name })
@@ -110,6 +117,9 @@ func (s *Store) CreateRelease(_ context.Context, r deploy.Release) (deploy.Relea
 	defer s.mu.Unlock()
 	if r.Image == "" || r.Settings.Instances == 0 {
 		s.t.Errorf("release stored without image or settings: %+v", r)
+	}
+	if _, ok := s.apps[r.App]; !ok {
+		return r, deploy.ErrNotFound
 	}
 	r.Number = len(s.releases[r.App]) + 1
 	s.releases[r.App] = append(s.releases[r.App], r)
@@ -142,6 +152,9 @@ func (s *Store) MarkGone(_ context.Context, app deploy.AppName, number int) erro
 	if a := s.apps[app]; number == a.Live || number == a.Previous {
 		s.t.Errorf("the image of %s was given up, which is live or previous", deploy.ReleaseName(number))
 	}
+	if number < 1 || number > len(s.releases[app]) {
+		return deploy.ErrNotFound
+	}
 	s.releases[app][number-1].Gone = true
 	return nil
 }
@@ -153,7 +166,11 @@ func (s *Store) CreateDeployment(_ context.Context, d deploy.Deployment, text st
 	if d.State != deploy.Queued || d.ID != 0 {
 		s.t.Errorf("deployment created as %s with ID %d", d.State, d.ID)
 	}
-	d.ID, d.Version = deploy.DeploymentID(len(s.deployments)+1), 1
+	if _, ok := s.apps[d.App]; !ok {
+		return d, deploy.ErrNotFound
+	}
+	s.last++
+	d.ID, d.Version = s.last, 1
 	s.deployments[d.ID] = d
 	s.event(d, text)
 	return d, nil
@@ -171,8 +188,8 @@ func (s *Store) UpdateDeployment(_ context.Context, d deploy.Deployment, text st
 		return d, deploy.ErrConflict
 	case old.State.Ended():
 		s.t.Errorf("deployment %d was %s and is written again as %s", d.ID, old.State, d.State)
-	case d.State == deploy.Promoting:
-		s.t.Errorf("deployment %d became promoting without Activate", d.ID)
+	case old.State.Committed() != d.State.Committed():
+		s.t.Errorf("deployment %d went from %s to %s without Activate", d.ID, old.State, d.State)
 	case d.State == deploy.Failed && (alert == nil || d.Failure == nil):
 		s.t.Errorf("deployment %d failed without failure or alert", d.ID)
 	}
@@ -192,9 +209,14 @@ func (s *Store) Activate(_ context.Context, from deploy.Color, d deploy.Deployme
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := s.apps[d.App]
-	if old := s.deployments[d.ID]; old.Version != d.Version || a.Active != from {
+	old, ok := s.deployments[d.ID]
+	switch {
+	case !ok:
+		return d, deploy.ErrNotFound
+	case old.Version != d.Version || a.Active != from || old.State.Committed() || old.State.Ended():
 		return d, deploy.ErrConflict
 	}
+	d.Replaces = a.Live
 	if d.Color == from || d.State != deploy.Promoting || d.Release == 0 || d.PromotedAt.IsZero() {
 		s.t.Errorf("activated from %q: %+v", from, d)
 	}
@@ -252,8 +274,11 @@ func (s *Store) Open(context.Context) ([]deploy.Deployment, error) {
 func (s *Store) AppendLog(_ context.Context, id deploy.DeploymentID, lines []deploy.LogLine) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if _, ok := s.deployments[id]; !ok {
+		return deploy.ErrNotFound
+	}
 	for _, l := range lines {
-		if l.N > len(s.logs[id]) {
+		if have := s.logs[id]; len(have) == 0 || l.N > have[len(have)-1].N {
 			s.logs[id] = append(s.logs[id], l)
 		}
 	}
@@ -280,7 +305,7 @@ func (s *Store) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := ""
-	for id := deploy.DeploymentID(1); int(id) <= len(s.deployments); id++ {
+	for _, id := range slices.Sorted(maps.Keys(s.deployments)) {
 		d := s.deployments[id]
 		out += fmt.Sprintf("%d %s v%d on %s: %s %s", id, d.Cause, d.Release, d.Color, d.State, d.Note)
 		if d.Failure != nil {

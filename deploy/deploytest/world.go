@@ -64,6 +64,12 @@ type Daemon struct {
 // Open starts an engine on the world, after closing the one before.
 func (w *World) Open() *Daemon {
 	w.t.Helper()
+	return w.OpenWith(func(*Daemon) {})
+}
+
+// OpenWith is Open with faults that are planned before the engine runs.
+func (w *World) OpenWith(plan func(*Daemon)) *Daemon {
+	w.t.Helper()
 	w.Close()
 	a := &adapters{generation: newGeneration(), w: w, r: newRouter(w.t)}
 	e := deploy.New(deploy.Config{
@@ -73,6 +79,8 @@ func (w *World) Open() *Daemon {
 		Observe: time.Millisecond, Retry: time.Millisecond,
 		Log: slog.New(slog.NewTextHandler(testWriter{w.t}, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
+	d := &Daemon{Engine: e, Router: a.r, g: a.generation, w: w}
+	plan(d)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- e.Run(ctx) }()
@@ -87,7 +95,7 @@ func (w *World) Open() *Daemon {
 			w.t.Error("the engine did not end")
 		}
 	}
-	return &Daemon{Engine: e, Router: a.r, g: a.generation, w: w}
+	return d
 }
 
 // Close ends the engine that runs, if any.
@@ -97,24 +105,6 @@ func (w *World) Close() {
 		w.stop = nil
 	}
 }
-
-// Fail plans how the next such call of this engine goes wrong. Calls are named
-// as the methods are; "Update <state>" for UpdateDeployment.
-func (d *Daemon) Fail(call string, m Mode) {
-	d.g.mu.Lock()
-	defer d.g.mu.Unlock()
-	d.g.plan[call] = m
-}
-
-// Hit tells whether the planned fault has happened.
-func (d *Daemon) Hit(call string) bool {
-	d.g.mu.Lock()
-	defer d.g.mu.Unlock()
-	return d.g.hit[call] > 0
-}
-
-// Died is closed when a planned death has happened.
-func (d *Daemon) Died() <-chan struct{} { return d.g.died }
 
 // Push commits text and pushes it to shop: "broken" in it makes an app that
 // answers 500, "exits" one that ends at once, "fails to build" one that can't be
@@ -152,6 +142,13 @@ func (w *World) Images() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return len(w.images)
+}
+
+// RemoveImages removes all images, as someone who cleans up by hand would.
+func (w *World) RemoveImages() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	clear(w.images)
 }
 
 func (w *World) source(commit string) (deploy.Source, error) {
@@ -193,7 +190,7 @@ func (w *World) build(ctx context.Context, req deploy.BuildRequest, log io.Write
 	if strings.Contains(text, "migrates badly") {
 		s.Release = []string{"fail"}
 	} else if strings.Contains(text, "migrates") {
-		s.Release = []string{"migrate"}
+		s.Release = []string{"migrates"}
 	}
 	return deploy.Built{Image: image, Settings: s, What: "test"}, nil
 }
