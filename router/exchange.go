@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"time"
+
+	"teal/deploy"
 )
 
 // maxTries is how often a request is tried that finds no connection.
@@ -44,6 +46,7 @@ type exchange struct {
 
 	// What became of it.
 	owner  *pool // the last one claimed, for the figures
+	color  deploy.Color
 	status int
 	sent   int64 // bytes of the answer's body
 	began  bool  // the head of an answer was written to the client
@@ -93,6 +96,7 @@ func (x *exchange) claim() bool {
 			continue
 		}
 		x.table, x.pool, x.owner, x.landed = t, p, p, false
+		x.color = e.sides[x.front].backend.Color
 		if p.inFlight() > int64(x.router.limits.MaxInFlight) ||
 			x.websocket && p.sockets.Load() >= int64(x.router.limits.MaxSockets) {
 			x.fault = &fault{kind: faultDown, err: errors.New("too many requests in flight")}

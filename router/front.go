@@ -2,6 +2,7 @@ package router
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"runtime/debug"
 	"time"
@@ -98,5 +99,23 @@ func (x *exchange) breakOff(reason any) {
 	if x.pool != nil {
 		x.unclaim()
 	}
+	x.reset()
 	panic(http.ErrAbortHandler)
+}
+
+// reset resets the connection of an HTTP/1.0 client, to which the mere end of
+// the connection would be the end of the answer.
+func (x *exchange) reset() {
+	hijacker, ok := x.w.(http.Hijacker)
+	if !ok || !x.began || x.r.ProtoAtLeast(1, 1) {
+		return
+	}
+	c, _, err := hijacker.Hijack()
+	if err != nil {
+		return
+	}
+	if tcp, ok := c.(*net.TCPConn); ok {
+		tcp.SetLinger(0)
+	}
+	c.Close()
 }

@@ -14,8 +14,7 @@ type pool struct {
 	router  *Router
 	app     deploy.AppName
 	release int
-	color   deploy.Color // guarded by Router.mu
-	seen    uint64       // the last Point that named it; guarded by Router.mu
+	seen    uint64 // the last Point that named it; guarded by Router.mu
 
 	// flying counts the requests in flight, by front-end.
 	flying  [2]atomic.Int64
@@ -73,7 +72,6 @@ func (p *pool) instance(in deploy.Instance) *instance {
 		have = newInstance(p, in)
 		p.instances[key] = have
 	}
-	have.gone.Store(false)
 	p.released = false
 	return have
 }

@@ -180,7 +180,7 @@ func (r *Router) side(app deploy.AppName, b deploy.Backend) side {
 		p = newPool(r, app, b.Release)
 		r.pools[app][b.Release] = p
 	}
-	p.color, p.seen = b.Color, r.seen
+	p.seen = r.seen
 	s := side{backend: b, pool: p}
 	for _, in := range b.Instances {
 		if in.Running && in.Addr.IsValid() {

@@ -305,6 +305,16 @@ func TestBrokenAnswerIsNotShownAsComplete(t *testing.T) {
 	}
 }
 
+func TestBrokenAnswerIsNotShownAsCompleteToHTTP10(t *testing.T) {
+	r := startRouter(t, Config{})
+	r.pointShop(answering(t, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nsomeclose"))
+	c := dialRaw(t, r.plain)
+	c.say("GET / HTTP/1.0\r\nHost: shop.test\r\n\r\n")
+	if all, err := io.ReadAll(c.br); err == nil {
+		t.Errorf("a complete answer: %q", all)
+	}
+}
+
 func TestMalformedAnswerIsA502(t *testing.T) {
 	for _, answer := range []string{
 		"nonsense\r\n\r\nclose", "HTTP/1.1 abc\r\n\r\nclose", "HTTP/1.1 099 Low\r\n\r\nclose", "HTTP/1.1 200 OK\r\nno colon\r\n\r\nclose",
