@@ -31,9 +31,8 @@ func (w *world) app(t *testing.T, user, name string) *app {
 		t.Fatal(err)
 	}
 	a.git("init", "-q", "-b", "main").exits(0)
-	a.git("config", "user.name", strings.ToUpper(user[:1])+user[1:]).exits(0)
-	a.git("config", "user.email", user+"@example.org").exits(0)
-	a.git("remote", "add", "teal", "ssh://git@127.0.0.1:"+portOf(w.ssh)+"/"+name).exits(0)
+	a.author()
+	a.git("remote", "add", "teal", "ssh://git@"+w.ssh+"/"+name).exits(0)
 	return a
 }
 
@@ -45,7 +44,15 @@ func (a *app) by(user string) *app {
 	if err := os.CopyFS(other.dir, os.DirFS(a.dir)); err != nil {
 		a.t.Fatal(err)
 	}
+	other.author()
 	return &other
+}
+
+// author has commits carry the user's name.
+func (a *app) author() {
+	a.t.Helper()
+	a.git("config", "user.name", strings.ToUpper(a.user[:1])+a.user[1:]).exits(0)
+	a.git("config", "user.email", a.user+"@example.org").exits(0)
 }
 
 // git runs stock git in the work tree.

@@ -23,7 +23,7 @@ func (w *world) sshWords(user string) []string {
 // startCommand starts one of Teal's commands over SSH.
 func (w *world) startCommand(t *testing.T, user string, words ...string) *proc {
 	t.Helper()
-	argv := append(append(w.sshWords(user), "127.0.0.1"), words...)
+	argv := append(append(w.sshWords(user), hostOf(w.ssh)), words...)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = w.env
 	p := startProc(t, cmd)
@@ -40,7 +40,7 @@ func (w *world) command(t *testing.T, user string, words ...string) result {
 // input runs one of Teal's commands with something on its standard input.
 func (w *world) input(t *testing.T, user, stdin string, words ...string) result {
 	t.Helper()
-	argv := append(append(w.sshWords(user), "127.0.0.1"), words...)
+	argv := append(append(w.sshWords(user), hostOf(w.ssh)), words...)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env, cmd.Stdin = w.env, strings.NewReader(stdin)
 	return startProc(t, cmd).end()

@@ -164,7 +164,7 @@ func refusedInOneLine(t *testing.T, w *world) {
 func userWhoMayNot(t *testing.T, w *world) {
 	a := w.app(t, "bert", "forbidden")
 	a.commit(vict{version: "x"})
-	if r := a.push().says("may not create"); r.code == 0 {
+	if r := a.push().says("there is no app forbidden that bert may push to"); r.code == 0 {
 		t.Error("git push ended with 0")
 	}
 	w.command(t, "root", "ps", "forbidden").exits(3)

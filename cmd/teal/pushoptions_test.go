@@ -61,7 +61,7 @@ func detach(t *testing.T, w *world) {
 	one := a.deploys(vict{version: "one"})
 	flags, mark := sleeping("3s")
 	two := a.commit(vict{version: "two", run: flags})
-	a.push("-o", "detach").exits(0).says("deployment", "is queued", "logs -f detached").hides("is live")
+	a.push("-o", "detach").exits(0).says("deployment", "is queued", "logs -f detached").hides("==>")
 	a.refIs(one)
 	a.serves("one")
 	eventually(t, func() string { return missing(processes(t, mark) > 0, "the build step runs") })

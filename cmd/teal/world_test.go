@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -44,7 +45,7 @@ var people = map[string][]string{
 	"root": {"--admin", "--email", "root@example.org"},
 }
 
-var worlds atomic.Int32
+var worlds, hosts atomic.Int32
 
 // newWorld makes an installation and starts its daemon. At the end of the test
 // its apps are destroyed, and nothing of them may be left in the Engine.
@@ -60,7 +61,8 @@ func makeWorld(t *testing.T, bin string, args ...string) *world {
 	t.Helper()
 	w := &world{t: t, bin: bin, dir: t.TempDir()}
 	w.data = filepath.Join(w.dir, "data")
-	w.http, w.preview, w.ssh, w.console = freeAddress(t), freeAddress(t), freeAddress(t), freeAddress(t)
+	host := ownHost()
+	w.http, w.preview, w.ssh, w.console = host+":8080", host+":8888", host+":2222", host+":3000"
 	home := filepath.Join(w.dir, "home")
 	for _, dir := range []string{w.data, home} {
 		if err := os.Mkdir(dir, 0o700); err != nil {
@@ -75,7 +77,8 @@ func makeWorld(t *testing.T, bin string, args ...string) *world {
 		}
 		writeFile(t, filepath.Join(w.data, name), string(key), 0o600)
 	}
-	w.env = append(os.Environ(), "HOME="+home, "TEAL_CONFIG="+filepath.Join(w.dir, "none.toml"), "DOCKER_API_VERSION=1.41")
+	writeFile(t, filepath.Join(w.dir, "teal.toml"), "# that of the machine is not the test's\n", 0o600)
+	w.env = append(os.Environ(), "HOME="+home, "TEAL_CONFIG="+filepath.Join(w.dir, "teal.toml"))
 	// A range of its own: /20, room for 64 apps.
 	n := worlds.Add(1)
 	w.args = append([]string{
@@ -90,8 +93,7 @@ func makeWorld(t *testing.T, bin string, args ...string) *world {
 	return w
 }
 
-// dial leads every host name to production, and those that begin with
-// "preview." to the preview front-end.
+// dial leads every host name to the front-end whose port is asked for.
 func (w *world) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	to := w.http
 	if _, port, _ := net.SplitHostPort(addr); port == portOf(w.preview) {
@@ -196,20 +198,27 @@ func (w *world) tell() {
 }
 
 // namespace is what the labels of the installation's containers say.
-func (w *world) namespace() string {
+func (w *world) namespace() (id string) {
+	w.t.Helper()
+	w.withStore(func(ctx context.Context, db *store.DB) (err error) {
+		id, err = db.InstallationID(ctx)
+		return err
+	})
+	return id
+}
+
+// withStore opens the database beside the daemon.
+func (w *world) withStore(do func(ctx context.Context, db *store.DB) error) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	db, err := store.Open(ctx, store.Config{Dir: w.data, Shared: true})
+	if err == nil {
+		err = errors.Join(do(ctx, db), db.Close())
+	}
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	defer db.Close()
-	id, err := db.InstallationID(ctx)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return id
 }
 
 // logSays tells whether the daemon that runs now has logged something that matches.
@@ -217,21 +226,19 @@ func (w *world) logSays(pattern string) bool {
 	return regexp.MustCompile(pattern).MatchString(w.daemon.out.String())
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+// ownHost gives a loopback address that nobody else has: what listens there can
+// be restarted without fear for its ports.
+func ownHost() string {
+	return fmt.Sprintf("127.%d.%d.%d", 64+os.Getpid()%128, 1+os.Getpid()/128%250, hosts.Add(1))
+}
+
+func hostOf(addr string) string {
+	host, _, _ := net.SplitHostPort(addr)
+	return host
 }
 
 func portOf(addr string) string {
-	_, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		panic(err)
-	}
+	_, port, _ := net.SplitHostPort(addr)
 	return port
 }
 
