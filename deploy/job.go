@@ -55,6 +55,15 @@ func (j *job) snapshot() Deployment {
 	return j.d
 }
 
+func (j *job) hasSettled() bool {
+	select {
+	case <-j.settled:
+		return true
+	default:
+		return false
+	}
+}
+
 // await waits until the job has settled.
 func (j *job) await(ctx context.Context) (Deployment, error) {
 	select {

@@ -154,6 +154,7 @@ func (w *worker) settleSwitch(ctx context.Context, j *job, h handover, moved boo
 // (the store fails, something newer was promoted meanwhile), nobody takes the
 // instances away before.
 func (w *worker) finishRequests(ctx context.Context, j *job, h handover) {
+	defer w.e.tend(w.app) // the grace counts from here, whatever becomes of the ref
 	defer w.undrain(h.old)
 	err := w.move(j, Draining, fmt.Sprintf("%s finishes its requests", ReleaseName(h.old)))
 	if err != nil {

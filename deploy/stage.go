@@ -80,7 +80,7 @@ func (w *worker) resume(ctx context.Context, by string) (Deployment, error) {
 	if w.gone {
 		return Deployment{}, fmt.Errorf("app %s: %w", w.app, ErrNotFound)
 	}
-	if w.current != nil || w.next != nil {
+	if w.busy() {
 		return Deployment{}, fmt.Errorf("%w: a deployment of %s is under way; wait for it or cancel it", ErrBusy, w.app)
 	}
 	j, err := w.reopen(ctx)
@@ -133,7 +133,7 @@ func (w *worker) cancelStaged(ctx context.Context, why *interruption) (Deploymen
 func (w *worker) resumeToEnd(ctx context.Context, why *interruption) (*job, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.current != nil || w.next != nil {
+	if w.busy() {
 		return nil, fmt.Errorf("%w: something new is under way for %s", ErrBusy, w.app)
 	}
 	j, err := w.reopen(ctx)

@@ -42,7 +42,7 @@ func (w *worker) enqueue(ctx context.Context, d Deployment) (Deployment, error) 
 	if w.gone {
 		return Deployment{}, fmt.Errorf("app %s: %w", w.app, ErrNotFound)
 	}
-	if d.Cause == CausePatch && (w.next != nil || w.current != nil) {
+	if d.Cause == CausePatch && w.busy() {
 		return Deployment{}, fmt.Errorf("%w: a deployment of %s is under way; it goes before a security patch", ErrBusy, w.app)
 	}
 	if d.Cause == CauseConfig && w.next != nil {
@@ -65,6 +65,10 @@ func (w *worker) enqueue(ctx context.Context, d Deployment) (Deployment, error) 
 	}
 	return j.snapshot(), nil
 }
+
+// busy tells whether something waits or is under way; with mu held. A job that
+// has settled is over, though its worker may be about to find out.
+func (w *worker) busy() bool { return w.next != nil || w.current != nil && !w.current.hasSettled() }
 
 // put hands the job to the worker's goroutine, which it starts when there is
 // none; with mu held.
@@ -199,6 +203,9 @@ func (w *worker) cancel(ctx context.Context, by string) (Deployment, error) {
 		return next.await(ctx)
 	}
 	current, next := w.current, w.dropNext(why)
+	if current != nil && current.hasSettled() {
+		current = nil
+	}
 	w.mu.Unlock()
 	switch {
 	case current != nil && current.interrupt(why):

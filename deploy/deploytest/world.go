@@ -21,7 +21,7 @@ type World struct {
 	t       testing.TB
 	Store   *Store
 	Runtime *Runtime
-	// Settings are those of every app.
+	// Settings are those of every app, from the next Open on.
 	Settings deploy.Settings
 	// Building, when set, is called in each build, before its effect.
 	Building func(ctx context.Context, req deploy.BuildRequest, log io.Writer) error
@@ -71,11 +71,12 @@ func (w *World) Open() *Daemon {
 func (w *World) OpenWith(plan func(*Daemon)) *Daemon {
 	w.t.Helper()
 	w.Close()
+	settings := w.Settings
 	a := &adapters{generation: newGeneration(), w: w, r: newRouter(w.t)}
 	e := deploy.New(deploy.Config{
 		Store: storeAdapter{a}, Repositories: reposAdapter{a}, Builder: builderAdapter{a},
 		Runtime: runtimeAdapter{a}, Bench: benchAdapter{a}, Router: routerAdapter{a},
-		Domain: "test", Defaults: &w.Settings, Probe: a.probe, Now: w.Now,
+		Domain: "test", Defaults: &settings, Probe: a.probe, Now: w.Now,
 		Observe: time.Millisecond, Retry: time.Millisecond,
 		Log: slog.New(slog.NewTextHandler(testWriter{w.t}, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
@@ -187,6 +188,9 @@ func (w *World) build(ctx context.Context, req deploy.BuildRequest, log io.Write
 	image := fmt.Sprintf("sha256:%s/%d", text, w.bases)
 	w.images[image] = true
 	s := req.Defaults
+	if strings.Contains(text, "thrice") {
+		s.Instances = 3
+	}
 	if strings.Contains(text, "migrates badly") {
 		s.Release = []string{"fail"}
 	} else if strings.Contains(text, "migrates") {
