@@ -133,13 +133,13 @@ func (hungUp) Write([]byte) (int, error) { return 0, errHungUp }
 func TestLinesAreCleanedAndCut(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		"plain":                              "plain",
-		"\x1b[1;31mred\x1b[0m text":          "red text",
-		"10%\r50%\r100%":                     "100%",
-		"windows\r":                          "windows",
-		"\x1b]0;title\x07ok":                 "ok",
-		"bad \xff byte and \x07 bell":        "bad ? byte and ? bell",
-		"tab\there":                          "tab here",
+		"plain":                               "plain",
+		"\x1b[1;31mred\x1b[0m text":           "red text",
+		"10%\r50%\r100%":                      "100%",
+		"windows\r":                           "windows",
+		"\x1b]0;title\x07ok":                  "ok",
+		"bad \xff byte and \x07 bell":         "bad ? byte and ? bell",
+		"tab\there":                           "tab here",
 		"\x1b[2K\x1b[1Gspinner\x1b[?25h done": "spinner done",
 	} {
 		if got := cleanLine(in); got != want {

@@ -180,16 +180,25 @@ func (d *Docker) startAgain(ctx context.Context, seat *seat) error {
 			return d.engine.ContainerUnpause(ctx, seat.id)
 		})
 	case container.StateRestarting:
-		// It waits, up to a minute, for its next try: have that now.
-		now := 0
-		return d.call(ctx, d.config.BootTimeout, func(ctx context.Context) error {
-			return d.engine.ContainerRestart(ctx, seat.id, container.StopOptions{Timeout: &now})
-		})
+		return d.takeOver(ctx, seat.id)
 	}
 	if err := d.setPolicy(ctx, seat.id, container.RestartPolicyDisabled); err != nil {
 		return err
 	}
 	return d.start(ctx, seat.id, deploy.StepStart)
+}
+
+// takeOver starts a container at once that the Engine would start again within
+// a minute, and puts it on probation: while someone calls Start for it, when
+// to try is their business.
+func (d *Docker) takeOver(ctx context.Context, id string) error {
+	if err := d.setPolicy(ctx, id, container.RestartPolicyDisabled); err != nil {
+		return err
+	}
+	now := 0
+	return d.call(ctx, d.config.BootTimeout, func(ctx context.Context) error {
+		return d.engine.ContainerRestart(ctx, id, container.StopOptions{Timeout: &now})
+	})
 }
 
 // create makes a container. It takes the place of one of the same name that is
