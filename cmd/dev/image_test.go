@@ -192,3 +192,35 @@ func (s *server) remove(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestUnitsHoldThePortsThatTealUses: teal takes the sockets of teal.socket by
+// their ports, so the unit and the defaults must not part.
+func TestUnitsHoldThePortsThatTealUses(t *testing.T) {
+	t.Chdir("../..")
+	help, err := exec.CommandContext(t.Context(), "go", "run", "./cmd/teal", "serve", "--help").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, door := range []string{"http", "preview", "ssh", "console"} {
+		_, rest, found := strings.Cut(string(help), "--"+door+`="`)
+		addr, _, _ := strings.Cut(rest, `"`)
+		if !found {
+			t.Fatalf("teal serve --help names no default of --%s", door)
+		}
+		want = append(want, strings.TrimPrefix(addr, ":"))
+	}
+	unit, err := os.ReadFile("teal.socket")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for line := range strings.Lines(string(unit)) {
+		if addr, ok := strings.CutPrefix(strings.TrimSpace(line), "ListenStream="); ok {
+			got = append(got, addr)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("teal.socket listens on %v, and teal serve uses %v", got, want)
+	}
+}
