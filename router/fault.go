@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"time"
 )
 
 // fault is why a try did not come to its end.
@@ -58,14 +59,32 @@ func (x *exchange) blame(c *conn, kind faultKind, err error) *fault {
 	switch {
 	case c.wasCut():
 		return &fault{faultCut, err}
-	case x.upload != nil && x.upload.clientError() != nil:
-		return &fault{faultBody, x.upload.clientError()}
+	case x.bodyError() != nil:
+		return &fault{faultBody, x.bodyError()}
 	case x.r.Context().Err() != nil:
 		return &fault{faultGone, x.r.Context().Err()}
 	case timedOut(err):
 		return &fault{faultLate, err}
 	}
 	return &fault{kind, err}
+}
+
+// bodyError is how the client's body went wrong; nil if it did not. net/http
+// ends the request's context before the upload sees the error, so that is
+// given a moment to say what it was.
+func (x *exchange) bodyError() error {
+	if x.upload == nil {
+		return nil
+	}
+	if x.r.Context().Err() != nil {
+		timer := time.NewTimer(100 * time.Millisecond)
+		defer timer.Stop()
+		select {
+		case <-x.upload.done:
+		case <-timer.C:
+		}
+	}
+	return x.upload.clientError()
 }
 
 // blameClient is for an error while writing to the client, which left or reads

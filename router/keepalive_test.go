@@ -183,6 +183,44 @@ func TestRepeatableRequestsShareConnections(t *testing.T) {
 	}
 }
 
+func TestPostsShareConnectionsOnceTheAppIsTrusted(t *testing.T) {
+	r := startRouter(t, Config{})
+	var conns atomic.Int64
+	in := startRaw(t, 1, func(c net.Conn, br *bufio.Reader) {
+		conns.Add(1)
+		for {
+			req, err := http.ReadRequest(br)
+			if err != nil {
+				return
+			}
+			io.Copy(io.Discard, req.Body)
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+		}
+	})
+	r.pointShop(in)
+	client := r.client()
+	post := func() {
+		resp, err := client.Post("http://shop.test/", "text/plain", strings.NewReader("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+	}
+	post()
+	post()
+	if conns.Load() != 2 {
+		t.Errorf("two POSTs took %d connections of an app not known yet", conns.Load())
+	}
+	known := r.pool("shop", 1).known()[0]
+	eventually(t, "the app is trusted", known.trust.proven.Load)
+	for range 20 {
+		post()
+	}
+	if conns.Load() > 4 {
+		t.Errorf("22 POSTs took %d connections", conns.Load())
+	}
+}
+
 func TestIdleConnectionsAreClosedInTime(t *testing.T) {
 	r := startRouter(t, Config{Limits: Limits{UpstreamIdle: 200 * time.Millisecond}})
 	closed := make(chan struct{})

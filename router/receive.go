@@ -176,27 +176,51 @@ func (x *exchange) copyBody(c *conn, resp *http.Response) *fault {
 	if resp.ContentLength != 0 && c.br.Buffered() == 0 || len(resp.Trailer) > 0 {
 		x.flush()
 	}
-	buf := copyBuffers.Get().(*[]byte)
-	defer copyBuffers.Put(buf)
 	for {
-		n, err := resp.Body.Read(*buf)
-		if n > 0 {
-			x.armWrite()
-			wrote, werr := x.w.Write((*buf)[:n])
-			x.sent += int64(wrote)
-			if werr != nil {
-				return x.blameClient(c, werr)
-			}
-		}
+		more, err := x.copySome(c, resp)
 		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return x.blame(c, faultBroken, err)
-		case !c.moreAtHand(resp.ContentLength < 0):
-			x.flush()
+		case err != nil || !more:
+			return x.copyFault(c, err)
+		case c.moreAtHand(resp.ContentLength < 0):
+			continue
+		}
+		x.flush()
+		if resp.ContentLength < 0 {
+			c.br.Peek(1) // waits without a large buffer; an error comes again
 		}
 	}
+}
+
+// errClient marks an error of the client's side.
+var errClient = errors.New("cannot write to the client")
+
+func (x *exchange) copyFault(c *conn, err error) *fault {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errClient):
+		return x.blameClient(c, err)
+	}
+	return x.blame(c, faultBroken, err)
+}
+
+// copySome passes on what one read gives; more is false at the end of the body.
+func (x *exchange) copySome(c *conn, resp *http.Response) (more bool, err error) {
+	buf := largeBuffers.Get().(*[]byte)
+	defer largeBuffers.Put(buf)
+	n, err := resp.Body.Read(*buf)
+	if n > 0 {
+		x.armWrite()
+		wrote, werr := x.w.Write((*buf)[:n])
+		x.sent += int64(wrote)
+		if werr != nil {
+			return false, fmt.Errorf("%w: %w", errClient, werr)
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		return false, nil
+	}
+	return true, err
 }
 
 // moreAtHand tells whether the next read has something to read without

@@ -3,7 +3,6 @@ package router
 import (
 	"io"
 	"net/http"
-	"sync"
 	"time"
 )
 
@@ -14,8 +13,6 @@ const smallBody = 16 << 10
 // continueAfter is how long a body waits for the instance's 100 Continue
 // (RFC 9110 §10.1.1 says not to wait for ever).
 const continueAfter = time.Second
-
-var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
 
 // prepare learns what the body is, and reads it if it is small.
 func (x *exchange) prepare() *fault {

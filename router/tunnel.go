@@ -14,8 +14,6 @@ const (
 	leaveGrace = 2 * time.Second
 	// halfOpen is how long the other direction may be silent after one has ended.
 	halfOpen = time.Minute
-	// quietBuffer is the buffer of a socket that says little, which most do.
-	quietBuffer = 2 << 10
 )
 
 // goingAway is an unmasked Close frame with status 1001 (RFC 6455 §7.4.1).
@@ -94,12 +92,14 @@ func (t *tunnel) toUpstream(early []byte) error {
 	var b sizedBuffer
 	defer b.release()
 	for {
-		n, err := t.client.Read(b.next())
+		buf := b.next()
+		n, err := t.client.Read(buf)
 		if n > 0 {
-			if werr := t.write(t.upstream, b.filled(n)); werr != nil {
+			if werr := t.write(t.upstream, buf[:n]); werr != nil {
 				return werr
 			}
 		}
+		b.used(n)
 		if err != nil {
 			return unlessEOF(err)
 		}
@@ -122,8 +122,9 @@ func (t *tunnel) toClient(head, late []byte) error {
 	defer b.release()
 	said := false
 	for {
-		n, err := t.upstream.Read(b.next())
-		data := b.filled(n)
+		buf := b.next()
+		n, err := t.upstream.Read(buf)
+		data := buf[:n]
 		leaving := t.leaving()
 		if !said {
 			data = data[:f.advance(data, leaving)]
@@ -137,6 +138,7 @@ func (t *tunnel) toClient(head, late []byte) error {
 				}
 			}
 		}
+		b.used(n)
 		if err = t.carryOn(err, leaving); err != nil {
 			return unlessEOF(err)
 		}
@@ -177,41 +179,4 @@ func unlessEOF(err error) error {
 		return nil
 	}
 	return err
-}
-
-// sizedBuffer is small while little is said, so that ten thousand sockets that
-// wait cost little, and large while much is.
-type sizedBuffer struct {
-	quiet []byte
-	large *[]byte
-}
-
-func (b *sizedBuffer) next() []byte {
-	if b.large != nil {
-		return *b.large
-	}
-	if b.quiet == nil {
-		b.quiet = make([]byte, quietBuffer)
-	}
-	return b.quiet
-}
-
-// filled gives the n bytes that were read, and chooses the next buffer.
-func (b *sizedBuffer) filled(n int) []byte {
-	data := b.next()[:n]
-	switch {
-	case b.large == nil && n == quietBuffer:
-		b.large = copyBuffers.Get().(*[]byte)
-	case b.large != nil && n <= quietBuffer:
-		data = append(b.quiet[:0], data...)
-		b.release()
-	}
-	return data
-}
-
-func (b *sizedBuffer) release() {
-	if b.large != nil {
-		copyBuffers.Put(b.large)
-		b.large = nil
-	}
 }

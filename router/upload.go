@@ -43,10 +43,7 @@ func (x *exchange) startUpload(c *conn) {
 // pump is the upload's goroutine. The exchange waits for its end.
 func (x *exchange) pump(c *conn, u *upload) {
 	defer close(u.done)
-	buf := copyBuffers.Get().(*[]byte)
-	defer copyBuffers.Put(buf)
-	err := x.pumpBody(c, u, *buf)
-	if err != nil {
+	if x.pumpBody(c, u) != nil {
 		return
 	}
 	if x.r.ContentLength < 0 {
@@ -62,11 +59,13 @@ func (x *exchange) pump(c *conn, u *upload) {
 // chunkRoom is what the size line of a chunk needs in front of its data.
 const chunkRoom = 10
 
-func (x *exchange) pumpBody(c *conn, u *upload, buf []byte) error {
+func (x *exchange) pumpBody(c *conn, u *upload) error {
 	chunked := x.r.ContentLength < 0
+	var b sizedBuffer
+	defer b.release()
 	for {
-		now := time.Now()
-		x.readDeadline(now.Add(x.router.limits.Body))
+		buf := b.next()
+		x.readDeadline(time.Now().Add(x.router.limits.Body))
 		n, err := x.r.Body.Read(buf[chunkRoom : len(buf)-2])
 		if n > 0 {
 			data := buf[chunkRoom : chunkRoom+n]
@@ -79,6 +78,7 @@ func (x *exchange) pumpBody(c *conn, u *upload, buf []byte) error {
 			}
 			u.progress.Add(int64(n))
 		}
+		b.used(n)
 		switch {
 		case errors.Is(err, io.EOF):
 			x.readDeadline(time.Time{})
