@@ -17,10 +17,7 @@ func (r *Repos) Commit(ctx context.Context, app deploy.AppName, id string) (depl
 	if !isHash(id) || !r.exists(app) {
 		return deploy.Commit{}, fmt.Errorf("commit %s of %s: %w", deploy.Clean(id, 40), app, deploy.ErrNotFound)
 	}
-	return readCommit(ctx, r.plumbing(app), app, id)
-}
-
-func readCommit(ctx context.Context, p plumbing, app deploy.AppName, id string) (deploy.Commit, error) {
+	p := r.plumbing(app)
 	kind, err := p.kind(ctx, id)
 	if err != nil {
 		return deploy.Commit{}, err
@@ -28,6 +25,11 @@ func readCommit(ctx context.Context, p plumbing, app deploy.AppName, id string) 
 	if kind != "commit" {
 		return deploy.Commit{}, fmt.Errorf("commit %s of %s: %w", id, app, deploy.ErrNotFound)
 	}
+	return readCommit(ctx, p, app, id)
+}
+
+// readCommit reads a commit that is known to be there.
+func readCommit(ctx context.Context, p plumbing, app deploy.AppName, id string) (deploy.Commit, error) {
 	// log re-encodes old character sets to UTF-8. Widths bound what a commit with
 	// a name or subject of megabytes makes it print.
 	out, err := p.run(ctx, 64<<10, "",

@@ -13,7 +13,7 @@ import (
 // engine is a core that does what the test's script says. It fails the test
 // when it is given a push whose objects are not stored, or whose ref moved already.
 type engine struct {
-	t     *testing.T
+	t     testing.TB
 	repos *Repos
 	store *memory
 

@@ -15,7 +15,7 @@ import (
 
 // raw is an SSH client that does what no git would.
 type raw struct {
-	t      *testing.T
+	t      testing.TB
 	client *gossh.Client
 }
 
@@ -38,7 +38,7 @@ func (w *world) dial(user string) *raw {
 
 // conversation is one receive-pack that is spoken by hand.
 type conversation struct {
-	t       *testing.T
+	t       testing.TB
 	session *gossh.Session
 	in      io.WriteCloser
 	out     io.Reader

@@ -30,7 +30,7 @@ type push struct {
 // receivePack serves one git push. The exit status matters to nobody: git goes
 // by the report.
 func (s *Server) receivePack(ctx context.Context, se *session, name string) int {
-	app, fresh, err := s.pushTarget(ctx, se, name)
+	app, fresh, err := s.appToPush(ctx, se, name)
 	if err != nil {
 		writeError(se.ch, s.words(err, "app", name, "user", se.user))
 		return 1
@@ -138,10 +138,11 @@ func (p *push) take(ctx context.Context) (deploy.Deployment, error) {
 
 // judge takes the pack into the quarantine and checks all that is in it.
 func (p *push) judge(ctx context.Context, q *quarantine, tip string) (deploy.Commit, error) {
-	if err := q.unpack(ctx, p.in, func(line string) { p.say(line) }); err != nil {
+	kind, err := q.unpack(ctx, p.in, tip, func(line string) { p.say(line) })
+	if err != nil {
 		return deploy.Commit{}, err
 	}
-	if err := q.checkTip(ctx, tip); err != nil {
+	if err := q.checkTip(ctx, tip, kind); err != nil {
 		return deploy.Commit{}, err
 	}
 	if err := q.checkConnected(ctx, tip); err != nil {
@@ -231,6 +232,9 @@ func (p *push) conclude(ctx context.Context, d deploy.Deployment) int {
 	switch {
 	case d.State.Committed():
 		p.tell(ReceiptText(d, p.s.url(p.app.Name))...)
+		if d.State == deploy.Promoting { // what comes next for it is the ref
+			p.tell("   the branch on the server follows in a moment")
+		}
 	case d.State == deploy.Staged:
 		p.tell(StagedText(d, p.appNow(ctx), p.s.previewURL(p.app.Name), p.se.reach())...)
 	default:
@@ -246,7 +250,7 @@ func (p *push) conclude(ctx context.Context, d deploy.Deployment) int {
 func (p *push) remark(ctx context.Context, d deploy.Deployment) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	remarks, err := p.s.repos.Remarks(ctx, d.App, d.Push.New)
+	remarks, err := p.s.repos.Remarks(ctx, d.App, d.Push.Commit)
 	if err != nil {
 		return // a tree that can't be listed fails the build with its reason
 	}

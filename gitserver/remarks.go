@@ -18,12 +18,8 @@ const maxPointers = 5000
 // Remarks names what of a commit will not be in the image the way its author
 // may expect: submodules, and files that Git LFS keeps elsewhere. One line each,
 // for the pusher.
-func (r *Repos) Remarks(ctx context.Context, app deploy.AppName, commit string) ([]string, error) {
-	src, err := r.Source(ctx, app, commit)
-	if err != nil {
-		return nil, err
-	}
-	s := src.(*source)
+func (r *Repos) Remarks(ctx context.Context, app deploy.AppName, c deploy.Commit) ([]string, error) {
+	s := r.source(app, c)
 	tree, err := s.list(ctx)
 	if err != nil {
 		return nil, err

@@ -153,12 +153,12 @@ func (r *Repos) Advance(ctx context.Context, push deploy.Push) error {
 // out. It is a convenience: a failure is logged and nothing else.
 func (r *Repos) point(ctx context.Context, push deploy.Push) {
 	head, err := os.ReadFile(filepath.Join(r.path(push.App), "HEAD"))
-	target, symbolic := strings.CutPrefix(strings.TrimSpace(string(head)), "ref: ")
-	if err != nil || !symbolic || target == push.Ref {
+	branch, symbolic := strings.CutPrefix(strings.TrimSpace(string(head)), "ref: ")
+	if err != nil || !symbolic || branch == push.Ref {
 		return
 	}
 	refs, err := r.refs(push.App)
-	if _, there := refs.heads[target]; err != nil || there {
+	if _, there := refs.heads[branch]; err != nil || there {
 		return
 	}
 	if _, err := r.plumbing(push.App).run(ctx, 4096, "", "symbolic-ref", "HEAD", push.Ref); err != nil {

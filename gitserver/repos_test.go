@@ -17,7 +17,10 @@ import (
 	"teal/deploy"
 )
 
-var _ deploy.Repositories = (*Repos)(nil)
+var (
+	_ deploy.Repositories = (*Repos)(nil)
+	_ Engine              = (*deploy.Engine)(nil)
+)
 
 func TestAdvanceMovesTheRefWhereverItWas(t *testing.T) {
 	t.Parallel()

@@ -41,7 +41,11 @@ func (r *Repos) Source(ctx context.Context, app deploy.AppName, commit string) (
 	if err != nil {
 		return nil, err
 	}
-	return &source{git: r.plumbing(app), limits: r.limits, app: app, commit: commit, at: c.At}, nil
+	return r.source(app, c), nil
+}
+
+func (r *Repos) source(app deploy.AppName, c deploy.Commit) *source {
+	return &source{git: r.plumbing(app), limits: r.limits, app: app, commit: c.ID, at: c.At}
 }
 
 // Close ends the use of the source. It holds nothing open between calls.

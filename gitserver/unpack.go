@@ -39,29 +39,30 @@ var tolerated = func() string {
 }()
 
 // unpack takes the pack from the client into the quarantine and checks every
-// object. say tells the pusher something.
-func (q *quarantine) unpack(ctx context.Context, in *intake, say func(string)) error {
+// object. say tells the pusher something. It returns the type of the tip when
+// that is in the pack, and "" when it is not.
+func (q *quarantine) unpack(ctx context.Context, in *intake, tip string, say func(string)) (kind string, err error) {
 	if err := q.repos.checkDisk(); err != nil {
-		return err
+		return "", err
 	}
 	header, objects, err := peekHeader(in, q.repos.limits.Objects)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if objects == 0 {
-		return readEmptyPack(in, header)
+		return "", readEmptyPack(in, header)
 	}
 	if err := q.repos.takePlace(ctx, say); err != nil {
-		return err
+		return "", err
 	}
 	defer func() { <-q.repos.indexPacks }()
 	if objects > 20_000 {
 		say(fmt.Sprintf("unpacking and checking %d objects", objects))
 	}
 	if err := q.indexPack(ctx, in); err != nil {
-		return err
+		return "", err
 	}
-	return q.checkSizes(ctx)
+	return q.checkSizes(ctx, tip)
 }
 
 // peekHeader reads the 12 bytes before the objects without taking them. The
@@ -204,43 +205,53 @@ func pour(w io.WriteCloser, in io.Reader, limit int64, cut context.CancelCauseFu
 }
 
 // checkSizes refuses objects that would take too much memory or disk later on.
-func (q *quarantine) checkSizes(ctx context.Context) error {
-	sizes := &sizeCheck{limit: q.repos.limits.Object}
+func (q *quarantine) checkSizes(ctx context.Context, tip string) (kind string, err error) {
+	sizes := &sizeCheck{limit: q.repos.limits.Object, tip: tip}
 	c, err := q.alone().start(ctx, stdio{out: sizes}, "cat-file", "--batch-all-objects", "--unordered",
-		"--batch-check=%(objectsize) %(objecttype) %(objectname)")
+		"--batch-check=%(objectname) %(objecttype) %(objectsize)")
 	if err != nil {
-		return err
+		return "", err
 	}
 	err = c.wait()
 	if sizes.found != "" {
-		return refuse("%s", sizes.found)
+		return "", refuse("%s", sizes.found)
 	}
 	if err != nil {
-		return fmt.Errorf("cannot look at the sizes of the objects: %w", err)
+		return "", fmt.Errorf("cannot look at the sizes of the objects: %w", err)
 	}
-	return nil
+	return sizes.kind, nil
 }
 
 // sizeCheck reads the lines of cat-file --batch-check.
 type sizeCheck struct {
 	limit   int64
+	tip     string
 	partial []byte
-	found   string
+	found   string // what is wrong
+	kind    string // of the tip
 }
 
 func (s *sizeCheck) Write(p []byte) (int, error) {
 	s.partial = append(s.partial, p...)
+	rest := s.partial
 	for {
-		i := bytes.IndexByte(s.partial, '\n')
+		i := bytes.IndexByte(rest, '\n')
 		if i < 0 {
+			s.partial = append(s.partial[:0], rest...)
 			return len(p), nil
 		}
-		size, rest, _ := strings.Cut(string(s.partial[:i]), " ")
-		s.partial = s.partial[i+1:]
-		n, err := strconv.ParseInt(size, 10, 64)
-		if err != nil || n > s.limit {
-			s.found = fmt.Sprintf("%s is %s large, and the limit is %s", rest, byteSize(n), byteSize(s.limit))
+		f := strings.Fields(string(rest[:i]))
+		rest = rest[i+1:]
+		if len(f) != 3 {
 			return 0, io.ErrShortWrite // ends git
+		}
+		if f[0] == s.tip {
+			s.kind = f[1]
+		}
+		n, err := strconv.ParseInt(f[2], 10, 64)
+		if err != nil || n > s.limit {
+			s.found = fmt.Sprintf("%s %s is %s large, and the limit is %s", f[1], f[0], byteSize(n), byteSize(s.limit))
+			return 0, io.ErrShortWrite
 		}
 	}
 }
@@ -261,11 +272,14 @@ func (q *quarantine) checkConnected(ctx context.Context, tip string) error {
 	return nil
 }
 
-// checkTip makes sure that the branch would point at a commit.
-func (q *quarantine) checkTip(ctx context.Context, tip string) error {
-	kind, err := q.plumbing().kind(ctx, tip)
-	if err != nil {
-		return err
+// checkTip makes sure that the branch would point at a commit. kind is the tip's
+// type when it is known already.
+func (q *quarantine) checkTip(ctx context.Context, tip, kind string) error {
+	if kind == "" {
+		var err error
+		if kind, err = q.plumbing().kind(ctx, tip); err != nil {
+			return err
+		}
 	}
 	switch kind {
 	case "commit":

@@ -20,7 +20,7 @@ var reading = map[string][]string{
 
 // fetch serves git fetch, clone and archive --remote, by git itself.
 func (s *Server) fetch(ctx context.Context, se *session, program, path string) int {
-	app, err := s.fetchTarget(ctx, se, path)
+	app, err := s.appToFetch(ctx, se, path)
 	if err == nil {
 		err = s.repos.takeFetch(ctx)
 	}

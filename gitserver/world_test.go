@@ -50,7 +50,7 @@ func TestMain(m *testing.M) {
 
 // world is a server with its repositories, and what its clients need.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	store  *memory
 	engine *engine
@@ -74,7 +74,7 @@ func commands(f func(context.Context, Session) int) option {
 
 // newWorld starts a server. anna may create apps, bert may see what he was
 // given, root may everything.
-func newWorld(t *testing.T, options ...option) *world {
+func newWorld(t testing.TB, options ...option) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), store: newMemory(), log: &lockedBuffer{}, keys: map[string]gossh.Signer{}}
 	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -349,7 +349,7 @@ func (w *world) tidy() {
 }
 
 // has fails the test when the text lacks one of the parts.
-func has(t *testing.T, text string, parts ...string) {
+func has(t testing.TB, text string, parts ...string) {
 	t.Helper()
 	for _, part := range parts {
 		if !strings.Contains(text, part) {
@@ -359,7 +359,7 @@ func has(t *testing.T, text string, parts ...string) {
 }
 
 // eventually polls until the claim is true.
-func eventually(t *testing.T, claim string, check func() bool) {
+func eventually(t testing.TB, claim string, check func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if check() {

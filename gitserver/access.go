@@ -19,9 +19,9 @@ func repositoryName(path string) (deploy.AppName, error) {
 	return app, nil
 }
 
-// pushTarget finds the app that is pushed to and asks whether the user may.
+// appToPush finds the app that is pushed to and asks whether the user may.
 // fresh: it does not exist, and the user may create it.
-func (s *Server) pushTarget(ctx context.Context, se *session, path string) (app deploy.App, fresh bool, err error) {
+func (s *Server) appToPush(ctx context.Context, se *session, path string) (app deploy.App, fresh bool, err error) {
 	name, err := repositoryName(path)
 	if err != nil {
 		return app, false, err
@@ -45,8 +45,8 @@ func (s *Server) pushTarget(ctx context.Context, se *session, path string) (app 
 	return app, false, nil
 }
 
-// fetchTarget finds the app that is read from and asks whether the user may.
-func (s *Server) fetchTarget(ctx context.Context, se *session, path string) (deploy.AppName, error) {
+// appToFetch finds the app that is read from and asks whether the user may.
+func (s *Server) appToFetch(ctx context.Context, se *session, path string) (deploy.AppName, error) {
 	name, err := repositoryName(path)
 	if err != nil {
 		return "", err
@@ -78,7 +78,7 @@ func (p *push) create(ctx context.Context) error {
 	err := p.s.apps.CreateApp(ctx, app)
 	if errors.Is(err, deploy.ErrExists) {
 		// Someone was faster: his app, and his to say who may push.
-		app, fresh, err := p.s.pushTarget(ctx, p.se, string(p.app.Name))
+		app, fresh, err := p.s.appToPush(ctx, p.se, string(p.app.Name))
 		if err != nil {
 			return err
 		}

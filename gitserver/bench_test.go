@@ -1,0 +1,106 @@
+package gitserver
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"teal/deploy"
+)
+
+// BenchmarkLogOverSSH is how fast a chatty build reaches a client that reads.
+func BenchmarkLogOverSSH(b *testing.B) {
+	line := deploy.LogLine{Text: strings.Repeat("compiling x.go ", 6)}
+	lines := make(chan deploy.LogLine, 4096)
+	w := newWorld(b, commands(func(_ context.Context, s Session) int {
+		p := &push{talk: &talk{band: &sideband{w: s.Stdout}}}
+		for l := range lines {
+			p.relay(l, lines)
+		}
+		return 0
+	}))
+	session, err := w.dial("anna").client.NewSession()
+	if err != nil {
+		b.Fatal(err)
+	}
+	session.Stdout = io.Discard
+	b.SetBytes(int64(len(line.Text)) + 1)
+	if err := session.Start("log"); err != nil {
+		b.Fatal(err)
+	}
+	b.ResetTimer()
+	for range b.N {
+		lines <- line
+	}
+	close(lines)
+	if err := session.Wait(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkIncrementalPush is one small push by a client that is connected
+// already, the deployment not counted.
+func BenchmarkIncrementalPush(b *testing.B) {
+	w := newWorld(b)
+	w.addApp("shop")
+	c := w.newClone("anna", "shop")
+	c.git("push", "-q", "teal", "main")
+	for range b.N {
+		b.StopTimer()
+		before := c.head()
+		tip := c.commit("f", fmt.Sprint(b.Elapsed(), before))
+		pack := c.packFor(tip, "^"+before)
+		client := w.dial("anna")
+		b.StartTimer()
+		s := client.receivePack("shop")
+		s.command(before, tip, "refs/heads/main", usualCaps)
+		has(b, s.finish(pack), "ok refs/heads/main")
+	}
+}
+
+// benchTree makes a commit of 5,000 files in the app's repository.
+func benchTree(b *testing.B) (w *world, c *clone) {
+	b.Helper()
+	w = newWorld(b)
+	w.addApp("shop")
+	c = w.newClone("anna", "shop")
+	for i := range 5000 {
+		c.w.write(filepath.Join(c.dir, fmt.Sprintf("dir%d", i%50), fmt.Sprint(i)), noise(8<<10, i), 0o644)
+	}
+	c.commit("all", "x")
+	c.git("push", "-q", "teal", "main")
+	return w, c
+}
+
+// BenchmarkTar is the export of 5,000 files; BenchmarkGitArchive is git's own.
+func BenchmarkTar(b *testing.B) {
+	w, c := benchTree(b)
+	b.ResetTimer()
+	for range b.N {
+		src, err := w.repos.Source(b.Context(), "shop", c.head())
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := src.Tar(b.Context(), io.Discard, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkGitArchive is what BenchmarkTar is compared with.
+func BenchmarkGitArchive(b *testing.B) {
+	w, c := benchTree(b)
+	b.ResetTimer()
+	for range b.N {
+		cmd := exec.Command("git", "archive", "--format=tar", c.head())
+		cmd.Dir = w.repos.path("shop")
+		cmd.Stdout = struct{ io.Writer }{io.Discard} // a pipe, as ours
+		if err := cmd.Run(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
