@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -221,10 +220,6 @@ func (w *world) withStore(do func(ctx context.Context, db *store.DB) error) {
 	}
 }
 
-// logSays tells whether the daemon that runs now has logged something that matches.
-func (w *world) logSays(pattern string) bool {
-	return regexp.MustCompile(pattern).MatchString(w.daemon.out.String())
-}
 
 // ownHost gives a loopback address that nobody else has: what listens there can
 // be restarted without fear for its ports.
