@@ -305,6 +305,7 @@ func (d *daemonParts) run(ctx context.Context) error {
 	routing := make(chan error, 1)
 	go func() { routing <- d.serveRouter(routerCtx) }()
 
+	d.sweep(ctx)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return named("engine", d.engine.Run(ctx)) })
 	group.Go(func() error { return named("runtime", d.runtime.Run(ctx)) })
@@ -403,6 +404,13 @@ func (d *daemonParts) warn(ctx context.Context) {
 	for _, w := range warnings {
 		d.log.Warn(w)
 	}
+}
+
+// sweep removes throw-away containers that a killed daemon left. It comes before
+// the engine's recovery: they hold on to images that recovery wants to remove.
+func (d *daemonParts) sweep(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
 	if err := d.runtime.Sweep(ctx); err != nil {
 		d.log.Warn("Cannot remove throw-away containers of an earlier run", "error", err)
 	}
