@@ -82,8 +82,11 @@ func (b *Builder) RemoveImage(ctx context.Context, app deploy.AppName, id string
 		return fmt.Errorf("image %s is not one of %s: it is left alone", id, app)
 	}
 	used, err := b.inUse(ctx, found.ID)
-	if err != nil || used {
+	switch {
+	case err != nil:
 		return err
+	case used:
+		return fmt.Errorf("image %s of %s is left, a container was made from it: %w", id, app, deploy.ErrBusy)
 	}
 	if err := b.untag(ctx, app, found); err != nil {
 		return fmt.Errorf("remove image %s of %s: %w", id, app, engineError(ctx, b.config.Engine, err))

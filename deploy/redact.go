@@ -55,3 +55,14 @@ func (s *secrets) redactCut(text string) string {
 	}
 	return s.redact(text)
 }
+
+// Redactor gives a function that takes the values of these environments out of
+// a text, in the way that a deployment's log has them taken out: for output of
+// an app that is shown outside the core.
+func Redactor(envs ...map[string]string) func(text string) string {
+	var s secrets
+	for _, env := range envs {
+		s.hide(env)
+	}
+	return s.redact
+}

@@ -255,7 +255,7 @@ func (d *daemonParts) buildEdges() (err error) {
 		return err
 	}
 	d.commands = commands.New(commands.Config{
-		Store: d.db, Engine: d.engine, Instances: d.runtime.List, Logs: d.runtime.Logs, Audit: d.audit, Cut: d.git.CutKey,
+		Store: d.db, Engine: d.engine, Instances: d.runtime.List, Logs: d.logs, Audit: d.audit, Cut: d.git.CutKey,
 		Hint:            d.hint(),
 		URL:             func(app string) string { return d.productionURL(deploy.AppName(app)) },
 		PreviewURL:      func(app string) string { return d.previewURL(deploy.AppName(app)) },
