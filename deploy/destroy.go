@@ -37,12 +37,17 @@ func (w *worker) close(ctx context.Context, by string) error {
 		w.keeper.timer.Stop()
 	}
 	w.mu.Unlock()
-	if current == nil {
-		return nil
+	if current != nil {
+		current.interrupt(why)
+		if err := current.leave(ctx); err != nil {
+			return err
+		}
 	}
-	current.interrupt(why)
-	_, err := current.await(ctx)
-	return err
+	w.mu.Lock()
+	w.endLife()
+	w.mu.Unlock()
+	w.switches.Wait() // not for long: with life over nothing is waited for
+	return nil
 }
 
 // reopenForWork lets the worker accept deployments again.
@@ -50,6 +55,9 @@ func (w *worker) reopenForWork() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.gone = false
+	if w.life.Err() != nil {
+		w.life, w.endLife = context.WithCancel(context.Background())
+	}
 }
 
 // destroy takes everything away. Each step may be done again.

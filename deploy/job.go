@@ -76,6 +76,17 @@ func (j *job) await(ctx context.Context) (Deployment, error) {
 
 func (j *job) tellPromoted() { j.tell.Do(func() { close(j.promoted) }) }
 
+// leave waits until the worker is through with the job: it is promoted, or has settled.
+func (j *job) leave(ctx context.Context) error {
+	select {
+	case <-j.promoted:
+	case <-j.settled:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
+
 // aim says what the deployment is about to bring up, to be stored with its next move.
 func (j *job) aim(release int, c Color) {
 	j.mu.Lock()

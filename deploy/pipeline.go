@@ -137,8 +137,8 @@ func (w *worker) build(j *job) (Built, error) {
 	}
 	j.journal.say("==> Built %s in %s", shortImage(built.Image), seconds(j.build))
 	return built, nil
-	// If we die here: an image without a release, which retention removes when
-	// the builder is asked again, and a deployment that recovery ends as failed.
+	// If we die here: a deployment that recovery ends as failed, and an image
+	// without a release, which the same commit finds again when it is built again.
 }
 
 func (w *worker) buildFailure(j *job, err error) error {

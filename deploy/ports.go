@@ -145,9 +145,10 @@ type Apps interface {
 	App(ctx context.Context, name AppName) (App, error)
 	// Apps gives all of them, by name.
 	Apps(ctx context.Context) ([]App, error)
-	// Stage records which release is staged on the idle color (0: none).
+	// Stage records which release is staged on the idle color (0: none); ErrNotFound.
 	Stage(ctx context.Context, app AppName, release int) error
-	// DeleteApp removes the app and everything that hangs on it but the audit records.
+	// DeleteApp removes the app and everything that hangs on it but the audit
+	// records; ErrNotFound.
 	DeleteApp(ctx context.Context, name AppName) error
 }
 
@@ -170,14 +171,16 @@ type Deployments interface {
 	// UpdateDeployment stores the deployment and its event, and, when alert is
 	// not nil, one outbox row per channel, in one transaction; ErrConflict
 	// when d.Version is not the stored one. An alert whose Episode is there
-	// already is dropped. Durable when d.State.Ended(). Returns d with its new Version.
+	// already is dropped. Durable when d.State.Ended(). Returns d with its
+	// new Version. It refuses to carry a deployment over the bar: Activate does.
 	UpdateDeployment(ctx context.Context, d Deployment, text string, alert *Alert) (Deployment, error)
 	// Activate is THE commit. In one durable transaction: the app's Active goes
 	// from `from` to d.Color (ErrConflict when it is not `from`, or d.Version is
 	// stale), Live becomes d.Release, Previous what Live was (0 when it was 0),
 	// ReplacedAt d.PromotedAt, Staged 0, PatchPinned true for a rollback and
-	// false for a push; d is stored in state Promoting; the deployment that was
-	// live becomes Warm, earlier Warm and Asleep ones of the app Replaced.
+	// false for a push; d is stored in state Promoting, with Replaces; the
+	// deployment that was live becomes Warm, earlier Warm and Asleep ones of the
+	// app Replaced, each with a new Version.
 	Activate(ctx context.Context, from Color, d Deployment, text string) (Deployment, error)
 	// Deployment gives one; ErrNotFound.
 	Deployment(ctx context.Context, id DeploymentID) (Deployment, error)

@@ -25,8 +25,10 @@ func (w *worker) promote(j *job, r Release) error {
 		return err
 	}
 	moved := w.follow(j)
+	w.switches.Add(1) // before anyone is told: a destruction waits for it from then on
 	j.tellPromoted()
 	if err := w.e.spawn(func(ctx context.Context) { w.settleSwitch(ctx, j, h, moved) }); err != nil {
+		w.switches.Done()
 		w.undrain(h.old)
 		w.e.settle(j) // the next start does the rest
 	}
@@ -139,8 +141,12 @@ func (w *worker) follow(j *job) (moved bool) {
 // receipt, the ref if that did not move at once. It has no way back; what fails
 // is tried again.
 func (w *worker) settleSwitch(ctx context.Context, j *job, h handover, moved bool) {
+	defer w.switches.Done()
 	defer w.e.tend(w.app)
 	defer w.e.settle(j)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(w.lifetime(), cancel)()
 	if h.old != 0 {
 		w.finishRequests(ctx, j, h)
 	}
@@ -148,6 +154,13 @@ func (w *worker) settleSwitch(ctx context.Context, j *job, h handover, moved boo
 		return
 	}
 	w.forward(ctx, j, Live, fmt.Sprintf("%s is live", ReleaseName(h.new)))
+}
+
+// lifetime ends when the app is destroyed.
+func (w *worker) lifetime() context.Context {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.life
 }
 
 // finishRequests drains the old color. Whether the record can say so or not

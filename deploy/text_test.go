@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -58,5 +59,39 @@ func TestAppNames(t *testing.T) {
 		if _, err := ParseAppName(bad); err == nil {
 			t.Errorf("%q was taken", bad)
 		}
+	}
+}
+
+func TestACounterThatBeganAnewDoesNotUnderflow(t *testing.T) {
+	if got := grown(100, 130); got != 30 {
+		t.Errorf("from 100 to 130: %d", got)
+	}
+	if got := grown(100, 7); got != 7 {
+		t.Errorf("from 100 to 7, begun anew: %d", got)
+	}
+}
+
+func TestASecretThatTheLineLimitCutsIsRedacted(t *testing.T) {
+	j := newJournal(0, time.Now)
+	j.hide(map[string]string{"TOKEN": "hunter2222"})
+	line := strings.Repeat("hunter2222 ", partialLimit/11) + "hunter2222"
+	if _, err := j.Write([]byte(line + "\n\n")); err != nil {
+		t.Fatal(err)
+	}
+	j.say("done")
+	lines := j.tail(3)
+	if strings.Contains(lines[0], "hun") || lines[1] != "" || lines[2] != "done" {
+		t.Errorf("lines: %q", lines)
+	}
+}
+
+func TestTealsOwnLastLinesAreKeptBehindALogThatIsTooLong(t *testing.T) {
+	j := newJournal(0, time.Now)
+	for range pendingLimit + 10 {
+		_, _ = j.Write([]byte("\n"))
+	}
+	j.say("==> Build failed")
+	if n := len(j.pending); n != pendingLimit+2 || j.pending[n-1].Text != "==> Build failed" {
+		t.Errorf("%d lines wait to be stored, the last is %q", n, j.pending[n-1].Text)
 	}
 }

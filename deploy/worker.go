@@ -25,13 +25,21 @@ type worker struct {
 	gone      bool        // the app is being destroyed
 	keeper    keeper
 
+	// life ends when the app is destroyed, and with it what follows a switch;
+	// switches waits for that.
+	life     context.Context
+	endLife  context.CancelFunc
+	switches sync.WaitGroup
+
 	// place is held while instances of the app are started, stopped, removed or
 	// switched, so that nobody removes what another is about to make live.
 	place sync.Mutex
 }
 
 func newWorker(e *Engine, app AppName) *worker {
-	return &worker{e: e, app: app, draining: map[int]int{}}
+	w := &worker{e: e, app: app, draining: map[int]int{}}
+	w.life, w.endLife = context.WithCancel(context.Background())
+	return w
 }
 
 // enqueue accepts a deployment: it is stored as queued, and whatever it
