@@ -49,7 +49,7 @@ func (e *engine) Receive(ctx context.Context, p deploy.Push) (deploy.Deployment,
 	if kind, err := e.repos.plumbing(p.App).kind(ctx, p.New); err != nil || kind != "commit" {
 		e.t.Errorf("the engine got a push whose commit is a %q (%v)", kind, err)
 	}
-	if refs, err := e.repos.refs(p.App); err != nil || refs.at(p.Ref) != p.Old {
+	if refs, err := e.repos.refs(ctx, p.App); err != nil || refs.at(p.Ref) != p.Old {
 		e.t.Errorf("%s was moved before the engine had the push: %v %v", p.Ref, refs, err)
 	}
 	if _, err := e.store.App(ctx, p.App); err != nil {

@@ -44,7 +44,7 @@ func (r *Repos) quarantine(ctx context.Context, app deploy.AppName, shallows []s
 	if err := os.MkdirAll(filepath.Join(q.path(), "pack"), 0o700); err != nil {
 		return nil, fmt.Errorf("cannot make a quarantine for the push: %w", err)
 	}
-	if err := q.writeShallow(); err != nil {
+	if err := q.writeShallow(ctx); err != nil {
 		_ = os.RemoveAll(q.path())
 		return nil, err
 	}
@@ -74,11 +74,11 @@ func (q *quarantine) alone() plumbing {
 
 // writeShallow cuts history where the repository and the client say: a client
 // with a shallow clone (CI) pushes commits without their parents.
-func (q *quarantine) writeShallow() error {
+func (q *quarantine) writeShallow(ctx context.Context) error {
 	if len(q.shallows) == 0 {
 		return nil
 	}
-	refs, err := q.repos.refs(q.app)
+	refs, err := q.repos.refs(ctx, q.app)
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (q *quarantine) migrate(ctx context.Context) error {
 	if err := syncDir(to); err != nil {
 		return fmt.Errorf("cannot store the pack: %w", err)
 	}
-	return q.addCuts(cut)
+	return q.addCuts(ctx, cut)
 }
 
 // newCuts gives those of the client's cuts that are true for the repository
@@ -182,11 +182,11 @@ func (p plumbing) lacksParent(ctx context.Context, id string) (bool, error) {
 }
 
 // addCuts records in the repository where its history is cut.
-func (q *quarantine) addCuts(cut []string) error {
+func (q *quarantine) addCuts(ctx context.Context, cut []string) error {
 	if len(cut) == 0 {
 		return nil
 	}
-	refs, err := q.repos.refs(q.app)
+	refs, err := q.repos.refs(ctx, q.app)
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ type push struct {
 	in      *intake
 	app     deploy.App
 	fresh   bool // the app does not exist yet, and the user may create it
+	refs    refs // as advertised
 	req     request
 	options deploy.Options
 	scratch []byte
@@ -39,7 +40,7 @@ func (s *Server) receivePack(ctx context.Context, se *session, name string) int 
 	defer stop()
 	in := se.takeInput(receiving, s.limits.Stall)
 	p := &push{s: s, se: se, in: in, app: app, fresh: fresh}
-	if err := p.open(); err != nil {
+	if err := p.open(receiving); err != nil {
 		writeError(se.ch, s.words(err, "app", app.Name, "user", se.user))
 		p.drain(ctx, 5*time.Second)
 		return 1
@@ -57,12 +58,12 @@ func (s *Server) receivePack(ctx context.Context, se *session, name string) int 
 }
 
 // open advertises, and reads what the client wants.
-func (p *push) open() error {
-	refs, err := p.s.repos.refs(p.app.Name)
-	if err != nil {
+func (p *push) open(ctx context.Context) error {
+	var err error
+	if p.refs, err = p.s.repos.refs(ctx, p.app.Name); err != nil {
 		return err
 	}
-	if err := advertise(p.se.ch, refs); err != nil {
+	if err := advertise(p.se.ch, p.refs); err != nil {
 		return err
 	}
 	if p.req, err = decodeRequest(p.in, p.s.limits); err != nil {
@@ -111,11 +112,7 @@ func (p *push) take(ctx context.Context) (deploy.Deployment, error) {
 		return deploy.Deployment{}, err
 	}
 	c := p.req.commands[0]
-	refs, err := p.s.repos.refs(p.app.Name)
-	if err != nil {
-		return deploy.Deployment{}, err
-	}
-	if err := checkState(c, refs); err != nil {
+	if err := checkState(c, p.refs); err != nil { // and again when it is its turn
 		return deploy.Deployment{}, err
 	}
 	q, err := p.s.repos.quarantine(ctx, p.app.Name, p.req.shallows)
@@ -160,7 +157,7 @@ func (p *push) store(ctx context.Context, q *quarantine, push deploy.Push) (depl
 		return deploy.Deployment{}, err
 	}
 	defer unlock()
-	refs, err := p.s.repos.refs(push.App)
+	refs, err := p.s.repos.refs(ctx, push.App)
 	if err != nil {
 		return deploy.Deployment{}, err
 	}

@@ -1,12 +1,14 @@
 package gitserver
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 
-	git "github.com/go-git/go-git/v5"
 	gitref "github.com/go-git/go-git/v5/plumbing"
 
 	"teal/deploy"
@@ -20,37 +22,30 @@ type refs struct {
 	shallows []string          // commits whose parents the repository does not have
 }
 
-// refs reads the app's refs; a missing repository has none.
-func (r *Repos) refs(app deploy.AppName) (refs, error) {
+// refs reads the app's refs; a missing repository has none. git lists them:
+// go-git takes the lock file of a ref that is being moved for a ref.
+func (r *Repos) refs(ctx context.Context, app deploy.AppName) (refs, error) {
 	out := refs{heads: map[string]string{}}
-	repo, err := git.PlainOpen(r.path(app))
-	if errors.Is(err, git.ErrRepositoryNotExists) || errors.Is(err, fs.ErrNotExist) {
+	if !r.exists(app) {
 		return out, nil
 	}
-	if err != nil {
-		return out, fmt.Errorf("cannot open the repository of %s: %w", app, err)
-	}
-	iter, err := repo.Storer.IterReferences()
+	list, err := r.plumbing(app).run(ctx, 16<<20, "", "for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/tags")
 	if err != nil {
 		return out, fmt.Errorf("cannot read the refs of %s: %w", app, err)
 	}
-	defer iter.Close()
-	err = iter.ForEach(func(ref *gitref.Reference) error {
-		name := ref.Name()
-		if ref.Type() == gitref.HashReference && (name.IsBranch() || name.IsTag()) {
-			out.heads[name.String()] = ref.Hash().String()
+	for line := range strings.Lines(string(list)) {
+		if hash, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), " "); ok && isHash(hash) {
+			out.heads[name] = hash
 		}
-		return nil
-	})
-	if err != nil {
-		return out, fmt.Errorf("cannot read the refs of %s: %w", app, err)
 	}
-	shallows, err := repo.Storer.Shallow()
-	if err != nil {
+	cuts, err := os.ReadFile(filepath.Join(r.path(app), "shallow"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return out, fmt.Errorf("cannot read where the history of %s is cut: %w", app, err)
 	}
-	for _, h := range shallows {
-		out.shallows = append(out.shallows, h.String())
+	for _, hash := range strings.Fields(string(cuts)) {
+		if isHash(hash) {
+			out.shallows = append(out.shallows, hash)
+		}
 	}
 	return out, nil
 }

@@ -157,7 +157,7 @@ func (r *Repos) point(ctx context.Context, push deploy.Push) {
 	if err != nil || !symbolic || branch == push.Ref {
 		return
 	}
-	refs, err := r.refs(push.App)
+	refs, err := r.refs(ctx, push.App)
 	if _, there := refs.heads[branch]; err != nil || there {
 		return
 	}

@@ -317,7 +317,7 @@ func killGroup(cmd *exec.Cmd) { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKI
 // ref is what the app's branch points at on the server.
 func (w *world) ref(app deploy.AppName, branch string) string {
 	w.t.Helper()
-	refs, err := w.repos.refs(app)
+	refs, err := w.repos.refs(context.Background(), app)
 	if err != nil {
 		w.t.Fatal(err)
 	}
