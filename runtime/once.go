@@ -42,7 +42,7 @@ func (d *Docker) once(ctx context.Context, ticket string, r deploy.Release, argv
 	}
 	name := fmt.Sprintf("teal-%s-%s-once-%s", d.config.Namespace, r.App, ticket)
 	id, err := d.create(ctx, name, d.onceBody(r, argv, ticket, lan), deploy.StepRelease)
-	if errors.Is(err, deploy.ErrEngineAway) || ctx.Err() != nil {
+	if err != nil && (errors.Is(err, deploy.ErrEngineAway) || ctx.Err() != nil) {
 		return exit, errors.Join(err, d.dropNamed(ctx, name))
 	}
 	if err != nil {

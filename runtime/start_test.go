@@ -165,14 +165,15 @@ func TestInstanceThatWaitsToBeRestartedIsRestartedAtOnce(t *testing.T) {
 	r := release("shop", 1, "")
 	id := crashLoop(t, d, r)
 	var before string
-	eventually(t, 30*time.Second, "the beginning of a pause of 1.6 s", func() bool {
+	eventually(t, 30*time.Second, "a pause that lasts another 700 ms", func() bool {
 		c, err := engine.ContainerInspect(t.Context(), id)
-		if err != nil || !c.State.Restarting || c.RestartCount < 4 {
+		if err != nil || !c.State.Restarting {
 			return false
 		}
 		before = c.State.StartedAt
 		ended, err := time.Parse(time.RFC3339Nano, c.State.FinishedAt)
-		return err == nil && time.Since(ended) < 800*time.Millisecond
+		next := ended.Add(100 * time.Millisecond << min(c.RestartCount, 6)) // the Engine doubles its pauses
+		return err == nil && time.Until(next) > 700*time.Millisecond
 	})
 	start(t, d, r, deploy.Blue)
 	if only(t, d).ID != id || startedAt(t, id) == before || policy(t, id) != "no" {
