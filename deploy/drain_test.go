@@ -82,30 +82,19 @@ func TestAReleaseThatDrainsTwiceIsKeptUntilBothDrainsAreOver(t *testing.T) {
 	w.Settings.Grace = time.Nanosecond
 	d, ctx := w.Open(), within(t)
 	mustPush(ctx, t, d, "one", deploy.Live)
-	slow := make(chan string, 1)
 	hold := make(chan struct{})
-	d.Before("Drain", func() { <-hold })
-	two, err := d.Push(ctx, "two", deploy.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := d.Wait(ctx, two.ID, 0); err != nil {
-		t.Fatal(err)
-	}
+	d.Before("Drain", func() { <-hold }) // the first drain of v1, which has no time at all
+	two := mustBeCommitted(ctx, t, d, "two, hasty")
 	eventually(t, func() bool { return d.Calls("Update draining") > 0 }, "v1 never drained")
-	back := mustRollback(ctx, t, d, 1)
-	if _, err := d.Wait(ctx, back.ID, 0); err != nil {
-		t.Fatal(err)
-	}
+	mustWait(ctx, t, d, mustRollback(ctx, t, d, 1), deploy.Live)
+	slow := make(chan string, 1)
 	go func() { slow <- d.Router.Get("shop", "/slow") }()
 	eventually(t, func() bool { return d.Router.Figures("shop", 1).InFlight == 1 }, "the slow request never arrived")
-	forth := mustRollback(ctx, t, d, 2)
-	if _, err := d.Wait(ctx, forth.ID, 0); err != nil {
-		t.Fatal(err)
-	}
+	three := mustBeCommitted(ctx, t, d, "three") // the second drain of v1
 	close(hold)
+	mustWait(ctx, t, d, two, deploy.Replaced)
 	if got := <-slow; got != "v1" {
 		t.Errorf("the request in flight got %q", got)
 	}
-	mustWait(ctx, t, d, forth, deploy.Live)
+	mustWait(ctx, t, d, three, deploy.Live)
 }

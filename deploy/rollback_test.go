@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -130,21 +131,35 @@ func TestTheSecondOfTwoEqualRollbacksDoesNotMoveWhatServes(t *testing.T) {
 
 func TestARollbackThatRacesTheEndOfTheGraceStartsWhatWasStopped(t *testing.T) {
 	w := deploytest.New(t)
-	w.Settings.Grace = 30 * time.Millisecond
+	var late atomic.Bool
+	w.Now = func() time.Time {
+		if late.Load() {
+			return time.Now().Add(time.Hour)
+		}
+		return time.Now()
+	}
 	d, ctx := w.Open(), within(t)
 	mustPush(ctx, t, d, "one", deploy.Live)
-	stopping := make(chan struct{})
-	goOn := make(chan struct{})
-	d.Before("Stop", func() { close(stopping); <-goOn })
-	d.Fail("Stop", deploytest.FailAfter) // it did stop, and said it did not
 	mustPush(ctx, t, d, "two", deploy.Live)
-	<-stopping
-	probes := d.Calls("Probe")
+	// The keeper sees that the grace is over; before it stops v1, a rollback
+	// finds v1 running and well. The stop works, and says that it did not.
+	late.Store(true)
+	looking, goOn := make(chan struct{}), make(chan struct{})
+	d.Before("Release", func() { close(looking); <-goOn })
+	d.Fail("Stop", deploytest.FailAfter)
+	w.Runtime.Changed()
+	<-looking
+	probes, starts := d.Done("Probe"), d.Calls("Update starting")
 	back := mustRollback(ctx, t, d, 1)
-	eventually(t, func() bool { return d.Calls("Probe") > probes || d.Calls("App") > 0 }, "no probe")
+	eventually(t, func() bool { return d.Done("Probe") > probes }, "v1 was not probed")
 	close(goOn)
-	mustWait(ctx, t, d, back, deploy.Live)
+	if back, err := d.Wait(ctx, back.ID, 0); err != nil || !back.State.Committed() {
+		t.Fatalf("rollback: %s, %v", back.State, err)
+	}
 	wantAnswer(t, d, "v1")
+	if !d.Hit("Stop") || d.Calls("Update starting") == starts {
+		t.Error("v1 was promoted, stopped as it was")
+	}
 }
 
 func TestANewEnvironmentBehindAQueuedRollbackIsRefusedNotLost(t *testing.T) {

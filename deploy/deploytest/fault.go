@@ -36,13 +36,14 @@ type generation struct {
 	full    bool // every write to the store fails
 	hit     map[string]int
 	calls   map[string]int
+	done    map[string]int // of those, whose effect is over
 	died    chan struct{}
 }
 
 func newGeneration() *generation {
 	return &generation{
 		plan: map[string]Mode{}, lasting: map[string]Mode{}, before: map[string]func(){},
-		hit: map[string]int{}, calls: map[string]int{}, died: make(chan struct{}),
+		hit: map[string]int{}, calls: map[string]int{}, done: map[string]int{}, died: make(chan struct{}),
 	}
 }
 
@@ -62,6 +63,7 @@ func (g *generation) do(call string, effect func() error) error {
 		return ErrDead
 	}
 	err := effect()
+	g.count(g.done, call)
 	switch mode {
 	case FailAfter:
 		return ErrFault
@@ -97,6 +99,12 @@ func (g *generation) take(call string) (Mode, bool) {
 		g.hit[call]++
 	}
 	return mode, false
+}
+
+func (g *generation) count(in map[string]int, call string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	in[call]++
 }
 
 // writes tells whether the call changes the store.
@@ -166,6 +174,13 @@ func (d *Daemon) Calls(call string) int {
 	d.g.mu.Lock()
 	defer d.g.mu.Unlock()
 	return d.g.calls[call]
+}
+
+// Done counts the calls whose effect is over.
+func (d *Daemon) Done(call string) int {
+	d.g.mu.Lock()
+	defer d.g.mu.Unlock()
+	return d.g.done[call]
 }
 
 // Died is closed when a planned death has happened.

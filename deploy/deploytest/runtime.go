@@ -59,6 +59,13 @@ func (r *Runtime) Kill(app deploy.AppName, release int) {
 	r.changed()
 }
 
+// Changed tells of a change, as the Engine does when nothing of ours changed.
+func (r *Runtime) Changed() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.changed()
+}
+
 // Crash ends every instance of a release, and again as soon as it is started.
 func (r *Runtime) Crash(app deploy.AppName, release int) {
 	r.mu.Lock()

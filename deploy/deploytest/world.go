@@ -191,6 +191,9 @@ func (w *World) build(ctx context.Context, req deploy.BuildRequest, log io.Write
 	if strings.Contains(text, "thrice") {
 		s.Instances = 3
 	}
+	if strings.Contains(text, "hasty") {
+		s.Drain = time.Nanosecond
+	}
 	if strings.Contains(text, "migrates badly") {
 		s.Release = []string{"fail"}
 	} else if strings.Contains(text, "migrates") {
