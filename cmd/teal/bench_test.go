@@ -86,7 +86,7 @@ func startBenchDaemon(b *testing.B) *benchDaemon {
 	key := filepath.Join(dir, "key")
 	must(b, exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key))
 	c := benchConfig(b, dir, key+".pub")
-	parts, err := newDaemon(b.Context(), c, slog.New(slog.DiscardHandler), os.Stdout)
+	parts, err := newDaemon(b.Context(), c, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})), os.Stdout)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -210,7 +210,7 @@ func (d *benchDaemon) sleep(b *testing.B, release int) {
 			return
 		}
 		if time.Since(began) > 30*time.Second {
-			b.Fatalf("v%d was never recorded asleep", release)
+			b.Fatalf("v%d was never recorded asleep: %+v", release, open)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}

@@ -132,21 +132,25 @@ func TestDaemonKilledAtAnyMoment(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	a := w.app(t, "anna", "lucky")
-	before, beforeID := "start", a.deploys(vict{version: "start"})
-	for i := range 6 {
+	a.deploys(vict{version: "first"})
+	began := time.Now()
+	before, beforeID := "start", a.deploys(vict{version: "start", run: []string{"-stamp", "/built-start"}})
+	whole := time.Since(began)
+	const kills = 6
+	for i := range kills {
 		version := fmt.Sprintf("v%d", i)
 		id := a.commit(vict{version: version, run: []string{"-stamp", "/built-" + version}})
 		began := time.Now()
 		p := a.startPush()
 		// Moments spread evenly over what a deployment takes.
-		timer := time.NewTimer(time.Duration(i) * 400 * time.Millisecond)
+		timer := time.NewTimer(time.Duration(i) * whole / (kills - 1))
 		select {
 		case <-timer.C:
 		case <-p.done:
 		}
 		w.kill()
 		p.end()
-		t.Logf("killed %v after the push began", time.Since(began).Round(time.Millisecond))
+		t.Logf("killed %v after the push began; one takes %v", time.Since(began).Round(time.Millisecond), whole.Round(time.Millisecond))
 		w.start()
 		promoted := a.standing().Live > 0 && a.versionNow() == version
 		if promoted {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -71,24 +72,23 @@ func leftovers(t *testing.T, namespace string) []string {
 	return out
 }
 
-// sweep removes what a failed test has left.
-func sweep(t *testing.T, namespace string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
+// sweep removes all that the Engine has of an installation.
+func sweep(ctx context.Context, namespace string) error {
 	containers, err := engine.ContainerList(ctx, container.ListOptions{All: true, Filters: labeled(namespace, "")})
-	if err != nil {
-		t.Fatal(err)
-	}
+	errs := []error{err}
 	for _, c := range containers {
-		_ = engine.ContainerRemove(ctx, c.ID, container.RemoveOptions{Force: true})
+		errs = append(errs, engine.ContainerRemove(ctx, c.ID, container.RemoveOptions{Force: true}))
 	}
-	networks, _ := engine.NetworkList(ctx, network.ListOptions{Filters: labeled(namespace, "")})
+	networks, err := engine.NetworkList(ctx, network.ListOptions{Filters: labeled(namespace, "")})
+	errs = append(errs, err)
 	for _, n := range networks {
-		_ = engine.NetworkRemove(ctx, n.ID)
+		errs = append(errs, engine.NetworkRemove(ctx, n.ID))
 	}
-	images, _ := engine.ImageList(ctx, image.ListOptions{Filters: labeled(namespace, "")})
+	images, err := engine.ImageList(ctx, image.ListOptions{Filters: labeled(namespace, "")})
+	errs = append(errs, err)
 	for _, i := range images {
-		_, _ = engine.ImageRemove(ctx, i.ID, image.RemoveOptions{Force: true})
+		_, err := engine.ImageRemove(ctx, i.ID, image.RemoveOptions{Force: true})
+		errs = append(errs, err)
 	}
+	return errors.Join(errs...)
 }

@@ -57,6 +57,9 @@ func runAll(m *testing.M) (code int, err error) {
 	if _, err := engine.Ping(ctx); err != nil {
 		return 1, err
 	}
+	if err := cleanStale(); err != nil {
+		return 1, fmt.Errorf("cannot clean up after an earlier run: %w", err)
+	}
 	tealBin, victBin, hostKeys = filepath.Join(dir, "teal"), filepath.Join(dir, "vict"), filepath.Join(dir, "keys")
 	if err := goBuild(victBin, "./testdata/vict", "-trimpath", "-buildvcs=false", "-ldflags=-s -w"); err != nil {
 		return 1, err

@@ -32,6 +32,7 @@ type world struct {
 	http, preview, ssh, console string // addresses
 	client                      *http.Client
 
+	leave  func() error // takes the installation off the ledger
 	daemon *proc
 	logs   []*screen // of each daemon, oldest first
 }
@@ -89,6 +90,11 @@ func makeWorld(t *testing.T, bin string, args ...string) *world {
 	for name, args := range people {
 		w.addUser(name, args...)
 	}
+	leave, err := enter(w.namespace(), w.data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.leave = leave
 	return w
 }
 
@@ -154,7 +160,7 @@ func (w *world) close() {
 	defer w.tell()
 	defer w.client.CloseIdleConnections()
 	namespace := w.namespace()
-	defer sweep(w.t, namespace)
+	defer w.leaveNothing(namespace)
 	if w.daemon == nil || !w.daemon.running() {
 		if w.daemon != nil && !w.t.Failed() {
 			w.t.Error("the daemon does not run any more")
@@ -169,6 +175,20 @@ func (w *world) close() {
 	}
 	for _, left := range leftovers(w.t, namespace) {
 		w.t.Errorf("left in the Engine: %s", left)
+	}
+}
+
+// leaveNothing removes what a test that failed has left.
+func (w *world) leaveNothing(namespace string) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := sweep(ctx, namespace); err != nil {
+		w.t.Error(err)
+	}
+	if w.leave != nil {
+		if err := w.leave(); err != nil {
+			w.t.Error(err)
+		}
 	}
 }
 

@@ -32,6 +32,7 @@ var (
 	report      = flag.String("report", "", "port of the host that it tells of each POST")
 	sleep       = flag.Duration("sleep", 0, "sleep and end, as a build step or a release command")
 	stamp       = flag.String("stamp", "", "write the time into that file and end, as a build step")
+	once        = flag.String("once", "", "file that it makes at start, and with which it does not start again")
 	fail        = flag.Bool("fail", false, "end with -exit at once")
 )
 
@@ -47,6 +48,12 @@ func main() {
 	}
 	if task() {
 		return
+	}
+	if *once != "" {
+		if _, err := os.OpenFile(*once, os.O_CREATE|os.O_EXCL, 0o600); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(8)
+		}
 	}
 	if *exitAfter > 0 {
 		time.AfterFunc(*exitAfter, func() {
