@@ -135,7 +135,6 @@ func (w *worker) keep(ctx context.Context) (next time.Duration, err error) {
 	defer cancel()
 	// The order matters: instances, then the candidate, then the app. A release
 	// that was listed and is neither candidate nor wanted by the app is a stray.
-	fmt.Println("DEBUGLOOK")
 	if err := w.e.observe(ctx, w.app); err != nil {
 		return 0, err
 	}
@@ -229,7 +228,6 @@ func (w *worker) keepPrevious(ctx context.Context, app App, protected map[int]bo
 		return 0, nil
 	}
 	running := len(runningOf(w.e.instances(w.app), app.Previous)) > 0
-	fmt.Println("DEBUGKEEP", app.Previous, running, w.e.instances(w.app))
 	if running {
 		r, err := w.e.Store.Release(ctx, w.app, app.Live)
 		if err != nil {

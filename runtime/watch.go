@@ -47,6 +47,10 @@ func (d *Docker) Run(ctx context.Context) error {
 	}
 }
 
+// echoAfter is when the bell rings once more after an event: the Engine tells of
+// an end a moment before its lists show it, so the first look may be too early.
+const echoAfter = 400 * time.Millisecond
+
 // watch reads events for as long as the Engine answers. It calls reached once,
 // when events are being heard, so that nothing falls between the list that the
 // listener now makes and the first event.
@@ -66,12 +70,17 @@ func (d *Docker) watch(ctx context.Context, reached func()) error {
 	reached()
 	beat := time.NewTicker(d.config.Heartbeat)
 	defer beat.Stop()
+	echo := time.NewTimer(0)
+	defer echo.Stop()
 	for {
 		select {
 		case m := <-messages:
 			if m.Actor.Attributes[labelOnce] == "" {
 				d.bell.ring()
+				echo.Reset(echoAfter)
 			}
+		case <-echo.C:
+			d.bell.ring()
 		case err := <-failed:
 			return fmt.Errorf("the stream of events ended: %w", err)
 		case <-beat.C:

@@ -86,7 +86,7 @@ func startBenchDaemon(b *testing.B) *benchDaemon {
 	key := filepath.Join(dir, "key")
 	must(b, exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key))
 	c := benchConfig(b, dir, key+".pub")
-	parts, err := newDaemon(b.Context(), c, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})), os.Stdout)
+	parts, err := newDaemon(b.Context(), c, slog.New(slog.DiscardHandler), os.Stdout)
 	if err != nil {
 		b.Fatal(err)
 	}
