@@ -232,4 +232,3 @@ func (a *app) slow(d string) (rest func() (string, error)) {
 		return string(b), err
 	}
 }
-

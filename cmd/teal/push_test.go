@@ -66,32 +66,38 @@ type refusal struct {
 
 var refusals = []refusal{
 	{
-		"build", vict{run: []string{"-fail", "-exit", "7"}},
+		"build",
+		vict{run: []string{"-fail", "-exit", "7"}},
 		"deploy failed: build failed: 'RUN /vict -fail -exit 7' ended with exit code 7",
 		[]string{"last lines of the build:", "vict fails with 7"},
 	},
 	{
-		"release command", vict{release: []string{"-fail", "-exit", "9"}},
+		"release command",
+		vict{release: []string{"-fail", "-exit", "9"}},
 		"deploy failed: release command failed: exit code 9",
 		[]string{"last lines of the release command:", "vict fails with 9", "half migrated"},
 	},
 	{
-		"start", vict{flags: []string{"-fail", "-exit", "5"}},
+		"start",
+		vict{flags: []string{"-fail", "-exit", "5"}},
 		"deploy failed: start failed: the app ended with exit code 5 after",
 		[]string{"last lines of the app:", "vict fails with 5", "keep running and listen on 0.0.0.0:$PORT (8080)"},
 	},
 	{
-		"memory", vict{flags: []string{"-hog", "200"}, toml: "[limits]\nmemory = \"32MiB\""},
+		"memory",
+		vict{flags: []string{"-hog", "200"}, toml: "[limits]\nmemory = \"32MiB\""},
 		"deploy failed: start failed: the app was killed after",
 		[]string{"it used more than its 32 MiB of memory", "raise [limits] memory in teal.toml"},
 	},
 	{
-		"probe", vict{flags: []string{"-status", "500"}, start: "1s"},
+		"probe",
+		vict{flags: []string{"-status", "500"}, start: "1s"},
 		"deploy failed: probe answered 500",
 		[]string{"last lines of the app:", "vict probe listens on :8080", `its answer begins "vict probe says 500"`},
 	},
 	{
-		"port", vict{flags: []string{"-port", "9999"}, start: "1s"},
+		"port",
+		vict{flags: []string{"-port", "9999"}, start: "1s"},
 		"deploy failed: probe failed: nothing answered on :8080 within 1s",
 		[]string{"vict port listens on :9999", "it listens on", ":9999"},
 	},

@@ -240,7 +240,6 @@ func (w *world) withStore(do func(ctx context.Context, db *store.DB) error) {
 	}
 }
 
-
 // ownHost gives a loopback address that nobody else has: what listens there can
 // be restarted without fear for its ports.
 func ownHost() string {
