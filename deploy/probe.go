@@ -114,11 +114,16 @@ type prober struct {
 	last  error
 }
 
+// firstPause is the pause after the first try; it doubles up to the app's probe
+// interval. Most apps answer within milliseconds, and need not wait for half a
+// second because they were asked one millisecond too early.
+const firstPause = 10 * time.Millisecond
+
 // untilWell asks one instance again and again.
 func (p *prober) untilWell(ctx context.Context, in Instance) error {
 	p.tries, p.last = 0, nil
 	began := p.w.e.Now()
-	for {
+	for wait := firstPause; ; wait = min(2*wait, p.r.Settings.ProbeInterval) {
 		var err error
 		if in.Addr.IsValid() {
 			p.tries++
@@ -144,7 +149,7 @@ func (p *prober) untilWell(ctx context.Context, in Instance) error {
 		if ctx.Err() != nil {
 			return p.unwell(in, p.w.e.Now().Sub(began))
 		}
-		pause(ctx, p.r.Settings.ProbeInterval)
+		pause(ctx, wait)
 	}
 }
 

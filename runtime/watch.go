@@ -47,9 +47,10 @@ func (d *Docker) Run(ctx context.Context) error {
 	}
 }
 
-// echoAfter is when the bell rings once more after an event: the Engine tells of
-// an end a moment before its lists show it, so the first look may be too early.
-const echoAfter = 400 * time.Millisecond
+// echoAfter is when the bell rings again after the last event: the Engine tells
+// of an end before its lists show it, by some milliseconds or, on a busy
+// machine, by seconds, so the first look may be too early.
+var echoAfter = []time.Duration{300 * time.Millisecond, time.Second, 4 * time.Second}
 
 // watch reads events for as long as the Engine answers. It calls reached once,
 // when events are being heard, so that nothing falls between the list that the
@@ -70,17 +71,23 @@ func (d *Docker) watch(ctx context.Context, reached func()) error {
 	reached()
 	beat := time.NewTicker(d.config.Heartbeat)
 	defer beat.Stop()
-	echo := time.NewTimer(0)
+	echoes := echoAfter
+	echo := time.NewTimer(echoes[0])
 	defer echo.Stop()
 	for {
 		select {
 		case m := <-messages:
 			if m.Actor.Attributes[labelOnce] == "" {
 				d.bell.ring()
-				echo.Reset(echoAfter)
+				echoes = echoAfter
+				echo.Reset(echoes[0])
 			}
 		case <-echo.C:
 			d.bell.ring()
+			if len(echoes) > 1 {
+				echoes = echoes[1:]
+				echo.Reset(echoes[0])
+			}
 		case err := <-failed:
 			return fmt.Errorf("the stream of events ended: %w", err)
 		case <-beat.C:

@@ -211,6 +211,13 @@ func (r *resolver) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any,
 	if !ok {
 		return nil, nil
 	}
+	// kong lets a resolver win over the environment; people expect it the other
+	// way round, and "docker run -e" has to.
+	for _, name := range flag.Tag.Envs {
+		if _, set := os.LookupEnv(name); set {
+			return nil, nil
+		}
+	}
 	if list, ok := v.([]any); ok {
 		words := make([]string, len(list))
 		for i, w := range list {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -20,13 +21,13 @@ type listeners struct {
 // fallback is where a front-end listens when its usual port is for root only.
 var fallback = map[string]string{":80": ":8000", ":443": ":8443"}
 
-// listen opens every address, or takes the sockets that systemd opened for us
-// (FileDescriptorName= http, https, preview, ssh, console).
+// listen opens every address, or takes the sockets that systemd opened for us.
 func listen(ctx context.Context, c config) (l listeners, notes []string, err error) {
-	given, err := activation.ListenersWithNames()
+	named, err := activation.ListenersWithNames()
 	if err != nil {
 		return l, nil, fmt.Errorf("cannot take the sockets of systemd: %w", err)
 	}
+	given := handed(named)
 	doors := []struct {
 		name, addr, flag string
 		into             *net.Listener
@@ -41,8 +42,7 @@ func listen(ctx context.Context, c config) (l listeners, notes []string, err err
 		if d.name == "https" && c.TLS.Cert == "" {
 			continue
 		}
-		if socks := given[d.name]; len(socks) > 0 {
-			*d.into = socks[0]
+		if *d.into = given.take(d.name, d.addr); *d.into != nil {
 			continue
 		}
 		var note string
@@ -55,7 +55,43 @@ func listen(ctx context.Context, c config) (l listeners, notes []string, err err
 			notes = append(notes, note)
 		}
 	}
+	if err := given.left(); err != nil {
+		l.close()
+		return listeners{}, nil, err
+	}
 	return l, notes, nil
+}
+
+// handed are the sockets that systemd opened for us, by FileDescriptorName=.
+type handed map[string][]net.Listener
+
+// take gives the socket for a door: the one that has its name, else the one at
+// its port, since all sockets of one .socket unit have the same name.
+func (h handed) take(door, addr string) net.Listener {
+	if socks := h[door]; len(socks) > 0 {
+		h[door] = socks[1:]
+		return socks[0]
+	}
+	_, want, _ := net.SplitHostPort(addr)
+	for name, socks := range h {
+		for i, s := range socks {
+			if fmt.Sprint(port(s)) == want {
+				h[name] = slices.Delete(socks, i, i+1)
+				return s
+			}
+		}
+	}
+	return nil
+}
+
+// left refuses sockets that no door took: whoever connected there would wait for ever.
+func (h handed) left() error {
+	for name, socks := range h {
+		for _, s := range socks {
+			return fmt.Errorf("systemd hands over a socket at %s (%s), but no address is set to its port: take its ListenStream out of the unit, or set the port (TEAL_HTTP, TEAL_HTTPS with TEAL_TLS_CERT, TEAL_PREVIEW, TEAL_SSH, TEAL_CONSOLE)", s.Addr(), name)
+		}
+	}
+	return nil
 }
 
 func open(ctx context.Context, addr, flag string) (net.Listener, string, error) {

@@ -341,6 +341,13 @@ func named(part string, err error) error {
 }
 
 func (d *daemonParts) serveRouter(ctx context.Context) error {
+	// The ports are open, so whoever comes now waits: better than being told that
+	// there is no such app.
+	select {
+	case <-d.engine.Ready():
+	case <-ctx.Done():
+		return nil
+	}
 	var secure []net.Listener
 	if d.doors.https != nil {
 		secure = append(secure, d.doors.https)
