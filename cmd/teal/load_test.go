@@ -25,6 +25,7 @@ type load struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 	floor  atomic.Int64 // the oldest version that may answer a request from now on
+	newest atomic.Int64 // the newest version that has answered
 	asked  atomic.Int64 // answered requests
 
 	mu       sync.Mutex
@@ -152,6 +153,9 @@ func (c *caller) judge(req *http.Request, answer, body string, floor int64) erro
 		return errors.New("the body came back changed")
 	}
 	c.seen = version
+	for newest := c.newest.Load(); newest < version && !c.newest.CompareAndSwap(newest, version); {
+		newest = c.newest.Load()
+	}
 	c.asked.Add(1)
 	if c.post {
 		c.mu.Lock()

@@ -14,8 +14,8 @@ import (
 )
 
 // TestTwentyPromotionsUnderLoadFailNoRequest: 50 connections ask with GET and
-// POST; none breaks, no POST is done twice, and once a push is live no request is
-// answered by an older version.
+// POST; none breaks, no POST is done twice, and no request that begins after the switch
+// is answered by an older version.
 func TestTwentyPromotionsUnderLoadFailNoRequest(t *testing.T) {
 	w := newWorld(t)
 	a := w.app(t, "anna", "busy")
@@ -29,9 +29,11 @@ func TestTwentyPromotionsUnderLoadFailNoRequest(t *testing.T) {
 	for n := 1; n <= promotions; n++ {
 		id := a.commit(version(n))
 		a.push("-o", "detach").exits(0)
-		// The next push comes while this one is still draining.
-		eventually(t, func() string { return missing(a.ref() == id, "version "+strconv.Itoa(n)+" is live") })
+		// Once one request was answered by the new version, all that begin are.
+		eventually(t, func() string { return missing(l.newest.Load() == int64(n), "version "+strconv.Itoa(n)+" answers") })
 		l.floor.Store(int64(n))
+		// The next push comes while this one is still draining.
+		eventually(t, func() string { return missing(a.ref() == id, "the ref is at version "+strconv.Itoa(n)) })
 	}
 	a.reaches("live")
 	a.oldColorIsQuiet(l)
