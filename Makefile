@@ -24,7 +24,9 @@ lint: ## vet, staticcheck, gofumpt
 
 bench: ## figures with a peer in the same run
 	go run ./cmd/dev setup bench
-	go test -run '^$$' -bench . -benchtime 1x -count 3 ./...
+	go test -run '^$$' -bench Deploy -benchtime 1x ./cmd/teal
+	go test -run '^$$' -bench Router -benchtime 5x ./router
+	go test -run '^$$' -bench Rollback ./store
 
 image: ## the server's own container image
 	go run ./cmd/dev image
