@@ -29,6 +29,7 @@ bench: ## figures with a peer in the same run
 	go test -run '^$$' -bench Rollback ./store
 
 image: ## the server's own container image
+	go run ./cmd/dev setup image
 	go run ./cmd/dev image
 
 install: build ## binary and systemd units, as root

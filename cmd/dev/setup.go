@@ -41,7 +41,8 @@ var needs = map[string][]tool{
 		{"gcc", "gcc"},
 		{"/usr/include/stdlib.h", "libc6-dev"}, // the race detector needs cgo
 	},
-	"bench": {{"wrk", "wrk"}, {"haproxy", "haproxy"}},
+	"bench": {},
+	"image": {{"mmdebstrap", "mmdebstrap"}},
 }
 
 // setup installs what the purpose needs and is not there, starts a container
@@ -66,7 +67,28 @@ func setup(ctx context.Context, purpose string) error {
 		return err
 	}
 	say("Making the base images that are not there yet")
-	return command(ctx, "bin/teal", "stack", "build", "--data", filepath.Join(".teal", "setup"), "teal/go", "teal/static")
+	stack := []string{"bin/teal", "stack", "build", "--data", filepath.Join(".teal", "setup"), "teal/go", "teal/static"}
+	if purpose == "test" {
+		stack = append(stack, "teal/base")
+	}
+	if err := command(ctx, stack...); err != nil {
+		return err
+	}
+	if purpose == "test" { // here, where it may take its time, and not within a test
+		return serverBase(ctx)
+	}
+	return nil
+}
+
+// serverBase has the base of the server's own image ready.
+func serverBase(ctx context.Context) error {
+	engine, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	_, err = runBase(ctx, engine)
+	return err
 }
 
 func missing(tools []tool) []string {
