@@ -1,11 +1,3 @@
-//go:build clients
-
-// Tests with other people's clients. They need the Debian packages ssh-audit,
-// dropbear-bin, putty-tools, python3-dulwich, python3-pygit2 and
-// python3-paramiko:
-//
-//	go test -tags clients ./gitserver
-
 package gitserver
 
 import (

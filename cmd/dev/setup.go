@@ -40,6 +40,12 @@ var needs = map[string][]tool{
 		{"ip", "iproute2"},
 		{"gcc", "gcc"},
 		{"/usr/include/stdlib.h", "libc6-dev"}, // the race detector needs cgo
+		{"ssh-audit", "ssh-audit"},
+		{"dbclient", "dropbear-bin"},
+		{"plink", "putty-tools"},
+		{"/usr/lib/python3/dist-packages/dulwich/__init__.py", "python3-dulwich"},
+		{"/usr/lib/python3/dist-packages/pygit2/__init__.py", "python3-pygit2"},
+		{"/usr/lib/python3/dist-packages/paramiko/__init__.py", "python3-paramiko"},
 	},
 	"bench": {},
 	"image": {{"mmdebstrap", "mmdebstrap"}},
