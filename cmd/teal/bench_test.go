@@ -130,7 +130,8 @@ func (d *benchDaemon) makeWorkTree(b *testing.B, key string) {
 	known := filepath.Join(filepath.Dir(d.work), "known_hosts")
 	d.git(b, "init", "-q", "-b", "main")
 	for _, kv := range [][2]string{
-		{"user.name", "Anna"}, {"user.email", "anna@example.org"},
+		{"user.name", "Anna"},
+		{"user.email", "anna@example.org"},
 		{"core.sshCommand", "ssh -i " + key + " -o IdentitiesOnly=yes -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile=" + known},
 	} {
 		d.git(b, "config", kv[0], kv[1])
