@@ -35,9 +35,10 @@ type attempt struct {
 	id       deploy.DeploymentID
 	push     deploy.Push
 
-	mu      sync.Mutex
-	d       deploy.Deployment
-	dropped bool
+	mu        sync.Mutex
+	d         deploy.Deployment
+	dropped   bool
+	forgotten bool // it is over for so long that there is no log to follow
 }
 
 func (e *engine) Receive(ctx context.Context, p deploy.Push) (deploy.Deployment, error) {
@@ -94,6 +95,11 @@ func (e *engine) Watch(deploy.DeploymentID) *deploy.Watcher { return nil } // fe
 
 func (e *engine) feed(id deploy.DeploymentID) feed {
 	a := e.attempt(id)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.forgotten {
+		return noFeed
+	}
 	return feed{lines: a.lines, close: func() {}, dropped: func() bool {
 		a.mu.Lock()
 		defer a.mu.Unlock()
@@ -197,4 +203,22 @@ func (a *attempt) fail(f *deploy.Failure) {
 
 func (a *attempt) end(s deploy.State, note string) {
 	a.settle(func(d *deploy.Deployment) { d.State, d.Note = s, note })
+}
+
+// find gives the attempt that was made of the push.
+func (e *engine) find(p deploy.Push) deploy.DeploymentID {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for id, a := range e.all {
+		if a.push.New == p.New && a.push.App == p.App {
+			return id
+		}
+	}
+	return 0
+}
+
+func (a *attempt) state() deploy.State {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.d.State
 }

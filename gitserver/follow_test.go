@@ -1,6 +1,7 @@
 package gitserver
 
 import (
+	"context"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -63,6 +64,38 @@ func TestCancelOnDisconnectCancels(t *testing.T) {
 	}
 	if got := w.ref("shop", "main"); got != noHash {
 		t.Errorf("the ref is at %s", got)
+	}
+}
+
+func TestPusherWhoHangsUpNeverCancelsSomeoneElsesDeployment(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.addApp("shop")
+	c := w.newClone("anna", "shop")
+	w.engine.play(func(a *attempt) { a.end(deploy.Superseded, "superseded by bert's push of 3f2a1bc") })
+	c.try("push", "-o", "cancel-on-disconnect", "teal", "main")
+	first := w.engine.attempt(1)
+	first.mu.Lock()
+	first.forgotten = true
+	first.mu.Unlock()
+	release := make(chan struct{})
+	w.engine.play(func(a *attempt) { <-release; a.promote() })
+	c.commit("newer", "x")
+	pushed := make(chan result, 1)
+	go func() { pushed <- c.try("push", "teal", "main") }()
+	eventually(t, "the newer push is received", func() bool { return len(w.engine.received()) == 2 })
+	gone, leave := context.WithCancelCause(t.Context())
+	leave(errClientGone)
+	p := &push{s: w.server, se: &session{s: w.server, user: "anna"}, options: deploy.Options{CancelOnDisconnect: true}}
+	p.abandon(gone, deploy.Deployment{ID: 1, App: "shop"})
+	select {
+	case by := <-w.engine.attempt(2).canceled:
+		t.Errorf("the newer deployment was canceled by %s", by)
+	default:
+	}
+	close(release)
+	if r := <-pushed; r.exit != 0 {
+		t.Errorf("exit %d\n%s", r.exit, r.out)
 	}
 }
 
@@ -178,28 +211,4 @@ func TestChattyLogIsSentInFewPackets(t *testing.T) {
 		t.Errorf("%d packets, want 1", n)
 	}
 	has(t, out.String(), "line 0\nline 1\n", "line 999\n")
-}
-
-func TestParallelPushesToOneAppLoseNothing(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.addApp("shop")
-	hold := make(chan struct{})
-	w.engine.play(func(a *attempt) { <-hold; a.end(deploy.Superseded, "superseded by a newer push") })
-	const n = 6
-	results := make(chan result, n)
-	for i := range n {
-		c := &clone{w: w, dir: filepath.Join(w.dir, fmt.Sprint("dev", i)), user: "anna"}
-		w.write(filepath.Join(c.dir, "f"), fmt.Sprint(i), 0o644)
-		c.git("init", "-q", "-b", "main")
-		c.git("remote", "add", "teal", w.url("shop"))
-		c.commit("f", fmt.Sprint("dev ", i))
-		go func() { results <- c.try("push", "teal", "main") }()
-	}
-	eventually(t, "all pushes are received", func() bool { return len(w.engine.received()) == n })
-	close(hold)
-	for range n {
-		has(t, (<-results).out, "(deploy failed: superseded by a newer push)")
-	}
-	w.sound("shop")
 }

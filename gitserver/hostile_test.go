@@ -123,7 +123,7 @@ func TestMalformedPacksAreRefusedWithTheirFault(t *testing.T) {
 	w.sound("shop")
 }
 
-func TestPackCutOffAnywhereIsRefusedAndLeavesNothing(t *testing.T) {
+func TestPackCutOrBrokenAtAnyPercentIsRefusedAndLeavesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.addApp("shop")
@@ -132,16 +132,28 @@ func TestPackCutOffAnywhereIsRefusedAndLeavesNothing(t *testing.T) {
 		c.commit(fmt.Sprint("f", i), strings.Repeat(fmt.Sprint(i), 500))
 	}
 	pack := c.packFor("HEAD")
-	for percent := 0; percent < 100; percent += 5 {
-		s := w.dial("anna").receivePack("shop")
+	client := w.dial("anna")
+	refused := func(what string, broken []byte) {
+		s := client.receivePack("shop")
 		s.command(noHash, c.head(), "refs/heads/main", usualCaps)
-		out := s.finish(pack[:len(pack)*percent/100])
-		if !strings.Contains(out, "ng refs/heads/main") || strings.Contains(out, "teal failed") {
-			t.Errorf("cut at %d %%: %q", percent, out)
+		out := s.finish(broken)
+		if !strings.Contains(out, "ng refs/heads/main ") || !strings.Contains(out, "unpack ") || strings.Contains(out, "teal failed") {
+			t.Errorf("%s: %q", what, out)
 		}
+		s.session.Close()
+	}
+	for percent := range 100 {
+		at := len(pack) * percent / 100
+		refused(fmt.Sprintf("cut at %d %%", percent), pack[:at])
+		broken := bytes.Clone(pack)
+		broken[at] ^= 0x10
+		refused(fmt.Sprintf("one bit wrong at %d %%", percent), broken)
 	}
 	if n := len(w.engine.received()); n != 0 {
 		t.Errorf("the engine got %d pushes", n)
+	}
+	if left, _ := filepath.Glob(filepath.Join(w.repos.path("shop"), "objects", "*", "*")); len(left) != 0 {
+		t.Errorf("objects were stored: %v", left)
 	}
 	w.tidy()
 	w.stillWorks(c, "shop")
