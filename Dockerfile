@@ -18,7 +18,7 @@ FROM ${BUILD_BASE} AS compiled
 WORKDIR /src
 COPY . .
 ARG VERSION=dev
-ARG GOPROXY=https://proxy.golang.org,direct
+ARG GOPROXY
 ENV CGO_ENABLED=0 GOCACHE=/cache/build GOMODCACHE=/cache/mod GOPROXY=${GOPROXY} \
     GOFLAGS="-trimpath -buildvcs=false '-ldflags=-s -w -X main.version=${VERSION}'"
 RUN --mount=type=cache,id=teal-server,target=/cache \
