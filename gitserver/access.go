@@ -3,6 +3,7 @@ package gitserver
 import (
 	"context"
 	"errors"
+	"net"
 	"strings"
 
 	"teal/deploy"
@@ -110,6 +111,7 @@ func (p *push) appExists() func(context.Context) bool {
 func (s *Server) words(err error, attrs ...any) string {
 	var r *refusal
 	var f *deploy.Failure
+	var line *net.OpError
 	switch {
 	case errors.As(err, &r):
 		return r.text
@@ -117,7 +119,7 @@ func (s *Server) words(err error, attrs ...any) string {
 		return f.Error()
 	case errors.Is(err, deploy.ErrStopping), errors.Is(err, context.Canceled):
 		return "teal is stopping: push again in a moment"
-	case errors.Is(err, errClientGone):
+	case errors.Is(err, errClientGone), errors.As(err, &line):
 		return errClientGone.Error()
 	case errors.Is(err, deploy.ErrNotFound):
 		return "the app was removed in the meantime"
