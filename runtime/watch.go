@@ -71,22 +71,23 @@ func (d *Docker) watch(ctx context.Context, reached func()) error {
 	reached()
 	beat := time.NewTicker(d.config.Heartbeat)
 	defer beat.Stop()
-	echoes := echoAfter
-	echo := time.NewTimer(echoes[0])
+	var echoes []time.Duration // still to come
+	echo := time.NewTimer(0)
+	echo.Stop()
 	defer echo.Stop()
 	for {
 		select {
 		case m := <-messages:
 			if m.Actor.Attributes[labelOnce] == "" {
 				d.bell.ring()
-				echoes = echoAfter
-				echo.Reset(echoes[0])
+				echoes = echoAfter[1:]
+				echo.Reset(echoAfter[0])
 			}
 		case <-echo.C:
 			d.bell.ring()
-			if len(echoes) > 1 {
-				echoes = echoes[1:]
+			if len(echoes) > 0 {
 				echo.Reset(echoes[0])
+				echoes = echoes[1:]
 			}
 		case err := <-failed:
 			return fmt.Errorf("the stream of events ended: %w", err)
