@@ -4,7 +4,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 GOFUMPT     = mvdan.cc/gofumpt@v0.9.2
 VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-.PHONY: build demo test lint bench image install clean
+.PHONY: build demo test lint bench bench-git image install clean
 
 build: ## bin/teal, static
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/teal ./cmd/teal
@@ -28,6 +28,9 @@ bench: ## figures with a peer in the same run
 	go test -run '^$$' -bench Deploy -benchtime 1x ./cmd/teal
 	go test -run '^$$' -bench Router -benchtime 5x ./router
 	go test -run '^$$' -bench Rollback ./store
+
+bench-git: ## pushes and exports against git's own server, as ratios
+	go test -run '^$$' -bench 'Git$$' -benchtime 1x -timeout 20m ./gitserver
 
 image: ## the server's own container image
 	go run ./cmd/dev setup image
