@@ -104,6 +104,9 @@ func (w *worker) orphans(ctx context.Context) ([]Deployment, error) {
 	defer cancel()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	// The jobs first: one that settles while the store is being read has its end
+	// stored by then, but maybe not yet in what is read.
+	busy := w.e.busyWith()
 	open, err := w.e.Store.Open(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the open deployments: %w", err)
@@ -119,11 +122,10 @@ func (w *worker) orphans(ctx context.Context) ([]Deployment, error) {
 			continue
 		}
 		_, owed := w.e.owes(d.ID)
-		busy := w.e.busyWith(d.ID)
 		unstaged := d.State == Staged && app.Staged != d.Release
 		switch {
-		case owed && !busy: // its end is known, and being stored
-		case !busy && (d.State.Running() || unstaged):
+		case owed && !busy[d.ID]: // its end is known, and being stored
+		case !busy[d.ID] && (d.State.Running() || unstaged):
 			out = append(out, d)
 		case d.Release == app.Staged && !d.State.Committed():
 			spoken = true
@@ -135,10 +137,15 @@ func (w *worker) orphans(ctx context.Context) ([]Deployment, error) {
 	return out, err
 }
 
-func (e *Engine) busyWith(id DeploymentID) bool {
+// busyWith gives the deployments that have a job.
+func (e *Engine) busyWith() map[DeploymentID]bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.jobs[id] != nil
+	busy := make(map[DeploymentID]bool, len(e.jobs))
+	for id := range e.jobs {
+		busy[id] = true
+	}
+	return busy
 }
 
 // goForward completes a deployment beyond the bar: its ref is moved, and it is

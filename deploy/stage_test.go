@@ -101,3 +101,35 @@ func TestAStagedReleaseWithoutItsImageFailsWithTheReason(t *testing.T) {
 	}
 	wantAnswer(t, d, "v1")
 }
+
+func TestADeploymentThatSettlesWhileTheKeeperReadsIsNoOrphan(t *testing.T) {
+	w := deploytest.New(t)
+	d, ctx := w.Open(), within(t)
+	mustPush(ctx, t, d, "one", deploy.Live)
+	reading := make(chan struct{})
+	const second deploy.DeploymentID = 2
+	d.Before("Probe", func() { // the worker is about to settle: have the keeper read first
+		d.After("Open", func() {
+			close(reading)
+			if _, err := d.Wait(ctx, second, 0); err != nil {
+				t.Error(err)
+			}
+		})
+		w.Runtime.Away(false) // wakes the keeper
+		<-reading
+	})
+	p := w.Commit("two", deploy.Options{NoPromote: true})
+	dep, err := d.Receive(ctx, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-reading
+	mustWait(ctx, t, d, dep, deploy.Staged)
+	looks := d.Done("List")
+	w.Runtime.Away(false)
+	eventually(t, func() bool { return d.Done("List") > looks }, "the keeper never looked again")
+	stored(t, w, dep.ID, func(d deploy.Deployment) bool { return d.State == deploy.Staged })
+	if got := d.Router.Preview("shop"); got != "v2" {
+		t.Errorf("the preview answers %q", got)
+	}
+}

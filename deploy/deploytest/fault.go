@@ -33,6 +33,7 @@ type generation struct {
 	plan    map[string]Mode // by call, used up when it hits
 	lasting map[string]Mode // by call, until Heal
 	before  map[string]func()
+	after   map[string]func()
 	full    bool // every write to the store fails
 	hit     map[string]int
 	calls   map[string]int
@@ -42,16 +43,14 @@ type generation struct {
 
 func newGeneration() *generation {
 	return &generation{
-		plan: map[string]Mode{}, lasting: map[string]Mode{}, before: map[string]func(){},
+		plan: map[string]Mode{}, lasting: map[string]Mode{}, before: map[string]func(){}, after: map[string]func(){},
 		hit: map[string]int{}, calls: map[string]int{}, done: map[string]int{}, died: make(chan struct{}),
 	}
 }
 
 // do runs the effect of a call, or what the plan has in store for it.
 func (g *generation) do(call string, effect func() error) error {
-	if before := g.hook(call); before != nil {
-		before()
-	}
+	g.hook(g.before, call)
 	mode, dead := g.take(call)
 	switch {
 	case dead:
@@ -64,6 +63,7 @@ func (g *generation) do(call string, effect func() error) error {
 	}
 	err := effect()
 	g.count(g.done, call)
+	g.hook(g.after, call)
 	switch mode {
 	case FailAfter:
 		return ErrFault
@@ -74,12 +74,15 @@ func (g *generation) do(call string, effect func() error) error {
 	return err
 }
 
-func (g *generation) hook(call string) func() {
+// hook runs what Before or After planned for the call, once.
+func (g *generation) hook(planned map[string]func(), call string) {
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	f := g.before[call]
-	delete(g.before, call)
-	return f
+	f := planned[call]
+	delete(planned, call)
+	g.mu.Unlock()
+	if f != nil {
+		f()
+	}
 }
 
 func (g *generation) take(call string) (Mode, bool) {
@@ -160,6 +163,14 @@ func (d *Daemon) Before(call string, f func()) {
 	d.g.mu.Lock()
 	defer d.g.mu.Unlock()
 	d.g.before[call] = f
+}
+
+// After has f run just after the effect of the next such call, before the caller
+// gets its answer.
+func (d *Daemon) After(call string, f func()) {
+	d.g.mu.Lock()
+	defer d.g.mu.Unlock()
+	d.g.after[call] = f
 }
 
 // Hit tells whether the planned fault has happened.
