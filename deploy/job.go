@@ -151,7 +151,7 @@ func (j *job) outcome(err error) (State, string, *Failure) {
 func interrupted(in State) *Failure {
 	return &Failure{
 		Step: StepTeal, Reason: fmt.Sprintf("Teal was stopped, or could not store a thing, while the deployment was %s", in),
-		Hint: "nothing was switched; push again or redeploy",
+		Hint: "nothing was switched; push the commit again",
 	}
 }
 

@@ -166,13 +166,25 @@ func (j *journal) keep(l LogLine, own bool) {
 }
 
 // tail gives the last n lines.
-func (j *journal) tail(n int) []string {
+func (j *journal) tail(n int) []string { return j.tailSince(0, n) }
+
+// mark is the number of the last line, for tailSince.
+func (j *journal) mark() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.n
+}
+
+// tailSince gives the last n lines after line mark.
+func (j *journal) tailSince(mark, n int) []string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	from := max(0, len(j.backlog)-n)
 	out := make([]string, 0, n)
 	for _, l := range j.backlog[from:] {
-		out = append(out, l.Text)
+		if l.N > mark {
+			out = append(out, l.Text)
+		}
 	}
 	return out
 }

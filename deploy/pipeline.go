@@ -275,12 +275,13 @@ func (w *worker) releaseCommand(j *job, r Release) error {
 		return err
 	}
 	j.journal.say("==> Release command: %q", s.Release)
+	mark := j.journal.mark()
 	began := w.e.Now()
 	ctx, cancel := context.WithTimeout(j.ctx, s.ReleaseTimeout)
 	defer cancel()
 	exit, err := w.e.Bench.Once(ctx, r, s.Release, j.journal)
 	j.release = w.e.Now().Sub(began)
-	f := &Failure{Step: StepRelease, Log: j.journal.tail(tailLines), Hint: "the database may be half migrated: look at the log before you push again", Err: err}
+	f := &Failure{Step: StepRelease, Log: j.journal.tailSince(mark, tailLines), Hint: "the database may be half migrated: look at the log before you push again", Err: err}
 	switch {
 	case err != nil && ctx.Err() != nil && j.ctx.Err() == nil:
 		f.Reason = fmt.Sprintf("not done after %s", s.ReleaseTimeout)

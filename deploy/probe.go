@@ -20,6 +20,7 @@ type ProbeError struct {
 	Err    error  // why there was no answer
 }
 
+// Error tells what came instead of a good answer.
 func (p *ProbeError) Error() string {
 	if p.Status != 0 {
 		return fmt.Sprintf("answered %d", p.Status)

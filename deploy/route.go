@@ -6,9 +6,17 @@ import (
 	"slices"
 )
 
-// hosts are the names that production serves for the app.
+// hosts are the names that production serves for the app: its own, and its
+// domains. One that became the server's own since it was added (the server's
+// domain was changed) is left out: no app may take another one's host.
 func (e *Engine) hosts(app App) []string {
-	return append([]string{string(app.Name) + "." + e.Domain}, app.Domains...)
+	hosts := []string{string(app.Name) + "." + e.Domain}
+	for _, host := range app.Domains {
+		if !ownHost(host, e.Domain) {
+			hosts = append(hosts, host)
+		}
+	}
+	return hosts
 }
 
 // route is the one function that says where an app's requests go: at start, at

@@ -32,6 +32,7 @@ func Reason(d deploy.Deployment) string {
 // a person types to get here: "ssh -p 2222 teal.example.com".
 func FailureText(d deploy.Deployment, app deploy.App, reach string) []string {
 	out := []string{"", " ✗ " + strings.TrimPrefix(Reason(d), "deploy failed: ")}
+	var hint []string
 	next := fmt.Sprintf("fix and push again, or: %s logs %s", reach, d.App)
 	if d.Failure != nil {
 		if len(d.Failure.Log) > 0 {
@@ -41,11 +42,12 @@ func FailureText(d deploy.Deployment, app deploy.App, reach string) []string {
 			out = append(out, "   | "+cleanLine(line))
 		}
 		if d.Failure.Hint != "" {
-			next = d.Failure.Hint
+			hint = []string{"   Why: " + cleanLine(d.Failure.Hint)}
 		}
 	} else if d.State.Ended() {
 		next = fmt.Sprintf("%s ps %s shows what runs", reach, d.App)
 	}
+	out = append(out, hint...)
 	return append(out, "   "+serving(app, d.App), "   Next: "+next)
 }
 
@@ -129,7 +131,7 @@ func milliseconds(ms float64) string {
 	if ms >= 1000 {
 		return seconds(ms / float64(time.Second/time.Millisecond))
 	}
-	return fmt.Sprintf("%.3g ms", ms)
+	return strings.TrimSuffix(fmt.Sprintf("%.1f", ms), ".0") + " ms"
 }
 
 func count(n int, what string) string {

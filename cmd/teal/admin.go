@@ -166,6 +166,9 @@ func (b backupCommand) Run(t *terminal) error {
 	if err != nil {
 		return err
 	}
+	if _, err := os.Stat(filepath.Join(dir, "teal.db")); err != nil {
+		return fmt.Errorf("there is no database of Teal in %s: say where it is with --data", dir)
+	}
 	db, err := store.Open(t.ctx, store.Config{Dir: dir, Shared: true})
 	if err != nil {
 		return err

@@ -47,6 +47,7 @@ func (d *benchDaemon) benchPush(b *testing.B) {
 		own = append(own, d.last(b).Receipt.Overhead)
 	}
 	report(b, own, "own-ms")
+	limit(b, own, 300)
 }
 
 // benchRunning: from asking for "restart previous" to the first answer of the
@@ -57,6 +58,7 @@ func (d *benchDaemon) benchRunning(b *testing.B) {
 		took = append(took, d.restartPrevious(b))
 	}
 	report(b, took, "first-answer-ms")
+	limit(b, took, 10)
 }
 
 // benchAsleep: the same when the previous release was stopped, beside a bare
@@ -302,6 +304,14 @@ func report(b *testing.B, values []float64, unit string) {
 	b.ReportMetric(median(values), unit)
 	b.ReportMetric(slices.Max(values), "max-"+unit)
 	b.ReportMetric(0, "ns/op")
+}
+
+// limit fails the benchmark when the median is above what the README promises.
+func limit(b *testing.B, values []float64, most float64) {
+	b.Helper()
+	if m := median(values); m > most {
+		b.Errorf("the median is %.1f ms, promised are %.0f ms", m, most)
+	}
 }
 
 func median(values []float64) float64 {

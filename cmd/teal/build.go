@@ -160,6 +160,7 @@ func (d *daemonParts) buildEdges() (err error) {
 		URL:             func(app string) string { return d.productionURL(deploy.AppName(app)) },
 		PreviewURL:      func(app string) string { return d.previewURL(deploy.AppName(app)) },
 		DefaultSchedule: d.PatchSchedule,
+		CheckDomain:     func(host string) error { return deploy.CheckDomain(host, d.Domain) },
 		CheckSchedule:   func(spec string) error { _, err := schedule.ParseSpec(spec); return err },
 		NextPatch:       d.scheduler.NextRun, MailSet: d.Mail.Host != "", HostFingerprints: d.git.HostFingerprints(),
 		Version: version, Log: d.log,

@@ -114,6 +114,13 @@ func (r *Router) Get(app deploy.AppName, path string) string {
 	return ask(route.Live.Instances[0], path)
 }
 
+// Hosts gives the hosts that production serves for the app.
+func (r *Router) Hosts(app deploy.AppName) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.routes[app].Hosts
+}
+
 // Preview asks the preview of the app.
 func (r *Router) Preview(app deploy.AppName) string {
 	r.mu.Lock()

@@ -37,6 +37,9 @@ type Config struct {
 	LoginURL func(token string) string
 	// DefaultSchedule is the server's patch schedule, as apps have theirs; "": off.
 	DefaultSchedule string
+	// CheckDomain refuses hosts that no app may have; its error wraps
+	// deploy.ErrBadName and is shown. nil: the store's own rules are all.
+	CheckDomain func(host string) error
 	// CheckSchedule checks a patch schedule that was typed; its error wraps
 	// deploy.ErrBadName and is shown. nil: stored as typed.
 	CheckSchedule func(spec string) error
@@ -103,6 +106,9 @@ func New(c Config) *Set {
 	}
 	if c.LoginURL == nil {
 		c.LoginURL = func(token string) string { return c.Hint.ConsoleURL + "/login?token=" + token }
+	}
+	if c.CheckDomain == nil {
+		c.CheckDomain = func(string) error { return nil }
 	}
 	if c.CheckSchedule == nil {
 		c.CheckSchedule = func(string) error { return nil }

@@ -61,6 +61,9 @@ func runDomainsAdd(ctx context.Context, j *job) error {
 	if err != nil {
 		return err
 	}
+	if err := j.CheckDomain(host); err != nil {
+		return err
+	}
 	change, cancel := lasting(ctx)
 	defer cancel()
 	if err := j.Store.AddDomain(change, j.app.Name, host); errors.Is(err, deploy.ErrExists) {
