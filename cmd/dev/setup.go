@@ -177,12 +177,7 @@ func startEngine(ctx context.Context) error {
 func startDockerd() error {
 	const logFile = "/var/log/dockerd.log"
 	say("Starting the Docker Engine: dockerd, log in %s", logFile)
-	// A pid file of an Engine that was killed keeps a new one from starting.
-	if b, err := os.ReadFile("/var/run/docker.pid"); err == nil {
-		if _, err := os.Stat("/proc/" + strings.TrimSpace(string(b)) + "/exe"); err != nil {
-			_ = os.Remove("/var/run/docker.pid")
-		}
-	}
+	forgetKilledEngine()
 	log, err := os.OpenFile(logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
 	if err != nil {
 		return err
@@ -195,6 +190,24 @@ func startDockerd() error {
 		return fmt.Errorf("cannot start dockerd: %w", err)
 	}
 	return cmd.Process.Release()
+}
+
+// forgetKilledEngine removes the pid files of an Engine that was killed: a new
+// one takes them for running processes and waits for those in vain.
+func forgetKilledEngine() {
+	for file, program := range map[string]string{
+		"/var/run/docker.pid":                       "dockerd",
+		"/var/run/docker/containerd/containerd.pid": "containerd",
+	} {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		exe, err := os.Readlink("/proc/" + strings.TrimSpace(string(b)) + "/exe")
+		if err != nil || filepath.Base(exe) != program {
+			_ = os.Remove(file)
+		}
+	}
 }
 
 func engineAnswers(ctx context.Context) bool {
