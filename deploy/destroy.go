@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -82,7 +83,12 @@ func (w *worker) destroy(ctx context.Context) error {
 		if r.Gone {
 			continue
 		}
-		if err := w.e.Builder.RemoveImage(ctx, w.app, r.Image); err != nil {
+		err := w.e.Builder.RemoveImage(ctx, w.app, r.Image)
+		if errors.Is(err, ErrBusy) { // of a container that is not ours: no reason to keep the app
+			w.e.Log.Warn("An image stays: a container uses it", "app", w.app, "release", r.Number, "error", err)
+			continue
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -75,3 +75,16 @@ func TestAnAppOfTheSameNameBeginsAnew(t *testing.T) {
 	wantAnswer(t, d, "v1")
 	eventually(t, func() bool { return d.Watch(two.ID) == nil }, "the old app's deployment never settled")
 }
+
+func TestAnImageThatSomeoneElseUsesDoesNotKeepAnAppFromBeingDestroyed(t *testing.T) {
+	w := deploytest.New(t)
+	d, ctx := w.Open(), within(t)
+	mustPush(ctx, t, d, "one", deploy.Live)
+	w.HoldImages()
+	if err := d.Destroy(ctx, "shop", "ben"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Store.App(ctx, "shop"); !errors.Is(err, deploy.ErrNotFound) {
+		t.Errorf("the app is still there: %v", err)
+	}
+}

@@ -73,7 +73,7 @@ type Builder interface {
 	// The image stays until RemoveImage.
 	Build(ctx context.Context, req BuildRequest, log io.Writer) (Built, error)
 	// RemoveImage removes an image that Build made for the app. One that is not
-	// there any more, or still in use by a container, is no error: the latter is left.
+	// there any more is no error; one that a container was made from is left: ErrBusy.
 	RemoveImage(ctx context.Context, app AppName, image string) error
 }
 

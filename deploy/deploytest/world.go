@@ -32,7 +32,8 @@ type World struct {
 	commits map[string]deploy.Commit // by ID
 	refs    map[string]string
 	images  map[string]bool
-	bases   int // counts refreshed base images: part of what an image is made of
+	held    bool // no image can be removed
+	bases   int  // counts refreshed base images: part of what an image is made of
 	stop    func()
 }
 
@@ -138,6 +139,13 @@ func (w *World) RefreshBases() {
 	w.bases++
 }
 
+// HoldImages is a person's own container on every image: none can be removed.
+func (w *World) HoldImages() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.held = true
+}
+
 // Images gives how many images there are.
 func (w *World) Images() int {
 	w.mu.Lock()
@@ -211,6 +219,9 @@ func (w *World) hasImage(image string) bool {
 func (w *World) removeImage(image string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.held {
+		return deploy.ErrBusy
+	}
 	delete(w.images, image)
 	return nil
 }
