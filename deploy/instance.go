@@ -1,6 +1,9 @@
 package deploy
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // Instance is one container of a release in a color. The labels on the
 // container are the truth; an Instance is what was read from them.
@@ -39,6 +42,27 @@ type Route struct {
 	// Preview is what the preview front-end serves: a staged release, one that
 	// is being probed, or the previous one. Release 0: nothing to show.
 	Preview Backend
+
+	// Share is the part of new production requests, in percent, that goes to
+	// Preview instead of Live while a promotion is gradual; 0: none. A client
+	// stays on the side it was given for as long as Share does not fall.
+	Share int
+	// Hold has new production requests wait, in a bounded queue, until the app
+	// is pointed at without it or HoldTime is over (503): the single writer is
+	// being replaced. Requests in flight are not touched.
+	Hold     bool
+	HoldTime time.Duration
+
+	Sticky   bool // a client stays on its instance while that is healthy (cookie)
+	Redirect bool // production without TLS answers with a redirect to https
+	Check    Check
+}
+
+// Check is how the router finds out by itself that an instance is well.
+type Check struct {
+	Path     string        // of the GET request; "" for no active checks
+	Interval time.Duration // between two checks of an instance
+	Timeout  time.Duration // of one
 }
 
 // Backend is the set of instances of one release that a front-end points at.
@@ -55,10 +79,14 @@ type Figures struct {
 	// Failed counts the requests to which the router had to answer itself
 	// because no answer of the app was to be had (502, 503, 504), and answers
 	// that broke off.
-	Failed   uint64
+	Failed uint64
+	// Errors counts the answers with a status of 500 or more, whoever gave them,
+	// and those that broke off: Failed is part of it.
+	Errors   uint64
 	InFlight int // requests that are being answered now
 	Sockets  int // upgraded connections (WebSockets) that are open now
 	// P99 is the 99th percentile of time to the end of the answer over the
 	// requests of about the last minute; 0 when there were none.
 	P99 float64 // milliseconds
+	P50 float64 // milliseconds, likewise
 }

@@ -66,6 +66,23 @@ type Settings struct {
 	CPUs   float64 `json:"cpus"`   // cores per instance
 	PIDs   int64   `json:"pids"`   // processes and threads per instance
 
+	// Gradual are the steps of a gradual promotion: percent of new requests,
+	// rising, each for Dwell; empty: the switch is made at once.
+	Gradual []int         `json:"gradual,omitempty"`
+	Dwell   time.Duration `json:"dwell,omitempty"`
+	// Watch is how long errors and latency of a new release are compared with
+	// those of the one it replaced; a regression switches back. 0: not at all.
+	Watch time.Duration `json:"watch,omitempty"`
+	// SingleWriter: never two releases at once. Requests wait, at most Hold,
+	// while the old color stops and the new one starts and probes.
+	SingleWriter bool          `json:"single_writer,omitempty"`
+	Hold         time.Duration `json:"hold,omitempty"`
+	Sticky       bool          `json:"sticky,omitempty"`   // clients stay on their instance
+	Redirect     bool          `json:"redirect,omitempty"` // http is redirected to https
+	// CheckInterval is how often the router looks at a running instance, at
+	// ProbePath; 0: it does not.
+	CheckInterval time.Duration `json:"check_interval,omitempty"`
+
 	BuildTimeout time.Duration `json:"build_timeout"`
 	Keep         int           `json:"keep"` // releases whose image is kept, the live and previous ones not counted
 }
