@@ -53,6 +53,14 @@ type Settings struct {
 	Release        []string      `json:"release"`         // argv of the release command; empty: none
 	ReleaseTimeout time.Duration `json:"release_timeout"` // its hard limit
 
+	// Web is the argv of the web process; empty: what the image itself says.
+	Web []string `json:"web,omitempty"`
+	// Workers are the processes beside web. They start and stop with their
+	// color: web and workers are switched as one unit.
+	Workers []Process `json:"workers,omitempty"`
+	// Cron are commands that run on a schedule, in the active color only.
+	Cron []CronJob `json:"cron,omitempty"`
+
 	ProbePath     string        `json:"probe_path"`     // begins with "/"
 	ProbeInterval time.Duration `json:"probe_interval"` // between two tries
 	ProbeTimeout  time.Duration `json:"probe_timeout"`  // of one try
@@ -87,9 +95,28 @@ type Settings struct {
 	Keep         int           `json:"keep"` // releases whose image is kept, the live and previous ones not counted
 }
 
+// Process is one kind of process of an app beside web: a queue's worker, say.
+// It gets no requests and is not probed.
+type Process struct {
+	Name      string   `json:"name"`      // of the Procfile: a letter, then letters, digits, "-" and "_"; at most 40 bytes
+	Argv      []string `json:"argv"`      // takes the place of the image's entrypoint and command; never empty
+	Instances int      `json:"instances"` // containers of each color, 0 (declared, not run) to MaxInstances
+}
+
+// CronJob is a command that runs on a schedule in a container of the active
+// release, and of that color only.
+type CronJob struct {
+	Name     string        `json:"name"`     // unique in the app; spelled as a Process's
+	Schedule string        `json:"schedule"` // five fields, "*/10 * * * *", in the server's time zone; or "@hourly", "@daily", …
+	Argv     []string      `json:"argv"`     // takes the place of the image's entrypoint and command; never empty
+	Timeout  time.Duration `json:"timeout"`  // of one run; above 0
+}
+
 // Limits on settings.
 const (
 	MaxInstances = 10
+	MaxWorkers   = 20 // kinds of processes beside web
+	MaxCron      = 50
 	// Port is the one an app listens on; it is in the environment as PORT too.
 	Port = 8080
 )
