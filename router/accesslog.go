@@ -29,7 +29,7 @@ func (x *exchange) appendLine(b []byte, took time.Duration) []byte {
 	b = append(b, '"')
 	if p := x.owner; p != nil {
 		b = appendText(b, "app", string(p.app))
-		b = appendText(b, "color", string(x.color))
+		b = appendText(b, "color", string(x.color()))
 		b = appendNumber(b, "release", int64(p.release))
 	}
 	path, _, _ := strings.Cut(target(x.r), "?")

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/netip"
 	"time"
+
+	"teal/deploy"
 )
 
 // Config is what a Router is made of. The zero Config works.
@@ -24,6 +26,11 @@ type Config struct {
 	// may. It may take what the app shall not see out of the request's header.
 	// A request that may not gets 401 if it carries no credential, else 403.
 	PreviewAllowed func(*http.Request) bool
+	// DefaultApp answers the hosts that no app has; "": none does.
+	DefaultApp deploy.AppName
+	// CookieKey makes the cookies of sticky clients unguessable. With the same
+	// key they hold over a restart; nil: a random one.
+	CookieKey []byte
 	// RequestID makes the id of a request; nil: 128 random bits in hex.
 	RequestID func() string
 	// Log gets what a person running the server should know; nil: slog.Default().
@@ -57,6 +64,10 @@ type Limits struct {
 	MaxInFlight int // requests, beyond: 503; 4096
 	MaxSockets  int // upgraded connections, beyond: 503; 10,000
 
+	// MaxWaiting is how many requests of an app may wait while it is on hold,
+	// beyond: 503; 1024.
+	MaxWaiting int
+
 	// CloseSpread is the time over which the sockets of a release that is being
 	// stopped are told to leave, so that they don't all come back at once; 2 s.
 	CloseSpread time.Duration
@@ -77,6 +88,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.MaxHeadBytes, 256<<10)
 	def(&l.MaxInFlight, 4096)
 	def(&l.MaxSockets, 10_000)
+	def(&l.MaxWaiting, 1024)
 	def(&l.CloseSpread, 2*time.Second)
 	return l
 }

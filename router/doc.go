@@ -13,11 +13,17 @@
 // name, and the in-flight count of the old one can only fall.
 // [Router.Drain] waits for it to reach zero.
 //
+// Two routes bend that rule on purpose. While a promotion is gradual
+// (deploy.Route.Share) production has two sides, and each client keeps to one
+// (share.go). While an app is on hold (deploy.Route.Hold) new requests wait
+// before the claim, until the next Point without it (hold.go).
+//
 // # The life of a request
 //
 //	front      net/http's server parses it (HTTP/1.1, HTTP/2 over TLS, h2c)
 //	guard      what net/http lets through and an app should not see is refused
-//	claim      host → app → release → instance with the fewer requests of two
+//	claim      host → app → side → release → instance with the fewer requests of two,
+//	           or the one that the client's cookie names (sticky.go)
 //	connect    a pooled connection that is alive, or a fresh one
 //	send       the head as it came, minus hop-by-hop, plus who forwarded it
 //	receive    1xx pass at once; the head, the body as it comes, the trailers

@@ -45,7 +45,7 @@ func (r *Router) leftBehind(p *pool) []frontEnd {
 	e := r.table.Load().apps[p.app]
 	var fronts []frontEnd
 	for _, f := range [...]frontEnd{production, preview} {
-		if e == nil || e.sides[f].pool != p {
+		if e == nil || !e.serves(f, p) {
 			fronts = append(fronts, f)
 		}
 	}

@@ -19,6 +19,7 @@ const buckets = 34 * 8
 type figures struct {
 	requests atomic.Uint64
 	failed   atomic.Uint64
+	errors   atomic.Uint64
 	windows  [2]atomic.Pointer[window]
 }
 
@@ -29,10 +30,13 @@ type window struct {
 }
 
 // count adds an answered request.
-func (f *figures) count(failed bool) {
+func (f *figures) count(failed, wrong bool) {
 	f.requests.Add(1)
 	if failed {
 		f.failed.Add(1)
+	}
+	if wrong {
+		f.errors.Add(1)
 	}
 }
 
@@ -49,11 +53,16 @@ func (f *figures) took(now int64, d time.Duration) {
 	w.counts[bucketOf(d)].Add(1)
 }
 
-// p99 gives the 99th percentile in milliseconds over this half minute and the last.
-func (f *figures) p99(now int64) float64 {
+// spread is how the durations of about a minute are distributed.
+type spread struct {
+	counts [buckets]uint64
+	total  uint64
+}
+
+// lately gives the spread over this half minute and the last.
+func (f *figures) lately(now int64) *spread {
 	epoch := now / int64(halfMinute)
-	var sum [buckets]uint64
-	var total uint64
+	var s spread
 	for i := range f.windows {
 		w := f.windows[i].Load()
 		if w == nil || w.epoch < epoch-1 {
@@ -61,15 +70,21 @@ func (f *figures) p99(now int64) float64 {
 		}
 		for b := range w.counts {
 			n := uint64(w.counts[b].Load())
-			sum[b] += n
-			total += n
+			s.counts[b] += n
+			s.total += n
 		}
 	}
-	if total == 0 {
+	return &s
+}
+
+// percentile gives the duration, in milliseconds, that so many percent of the
+// requests did not exceed; 0 when there were none.
+func (s *spread) percentile(percent uint64) float64 {
+	rank := (s.total*percent + 99) / 100 // the 99th of 100, the 10th of 10
+	if rank == 0 {
 		return 0
 	}
-	rank := (total*99 + 99) / 100 // of 100 the 99th, of 10 the 10th
-	for b, n := range sum {
+	for b, n := range s.counts {
 		if n >= rank {
 			return float64(middleOf(b)) / float64(time.Millisecond)
 		}
@@ -97,12 +112,15 @@ func middleOf(bucket int) time.Duration {
 }
 
 func (p *pool) snapshot(now int64) deploy.Figures {
+	lately := p.figures.lately(now)
 	return deploy.Figures{
 		Requests: p.figures.requests.Load(),
 		Failed:   p.figures.failed.Load(),
 		InFlight: int(p.inFlight()),
 		Sockets:  int(p.sockets.Load()),
-		P99:      p.figures.p99(now),
+		Errors:   p.figures.errors.Load(),
+		P99:      lately.percentile(99),
+		P50:      lately.percentile(50),
 	}
 }
 

@@ -43,13 +43,18 @@ func (f front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (f front) exchange(w http.ResponseWriter, r *http.Request) *exchange {
 	x := &exchange{
 		router: f.router,
-		front:  f.end,
 		w:      w,
 		r:      r,
 		start:  f.router.now(),
-		host:   plainHost(r.Host),
 		client: addressOf(r.RemoteAddr),
 		scheme: "http",
+		asker: asker{
+			front:   f.end,
+			host:    plainHost(r.Host),
+			cookies: r.Header["Cookie"],
+			login:   r.Header.Get("Authorization"),
+			gone:    r.Context().Done(),
+		},
 	}
 	if r.TLS != nil {
 		x.scheme = "https"
@@ -82,9 +87,10 @@ func (x *exchange) end() {
 	now := x.router.now()
 	took := time.Duration(now - x.start)
 	if x.owner != nil && !x.socket {
-		x.owner.figures.count(x.fault != nil && x.fault.failed())
-		if !x.stream && (x.fault == nil || x.fault.failed()) {
-			x.owner.figures.took(now, took)
+		failed := x.fault != nil && x.fault.failed()
+		x.owner.figures.count(failed, failed || x.status >= 500)
+		if !x.stream && (x.fault == nil || failed) {
+			x.owner.figures.took(now, took-x.held) // the release was not there to be quicker
 		}
 	}
 	x.router.logAccess(x, took)

@@ -22,6 +22,8 @@ type instance struct {
 
 	pool *pool
 	addr string // Addr, as the dialer wants it
+	// token is what the cookie of a sticky client says.
+	token string
 
 	flying   atomic.Int64
 	requests atomic.Uint64
@@ -35,7 +37,7 @@ type instance struct {
 }
 
 func newInstance(p *pool, in deploy.Instance) *instance {
-	i := &instance{Instance: in, pool: p, addr: in.Addr.String()}
+	i := &instance{Instance: in, pool: p, addr: in.Addr.String(), token: p.router.tokenOf(in.ID)}
 	i.shelf.size = p.router.limits.MaxIdle
 	return i
 }
@@ -47,9 +49,12 @@ func (in *instance) putAside() {
 	in.asideUntil.Store(in.pool.router.now() + int64(asideFor))
 }
 
-func (in *instance) betterThan(other *instance, now int64) bool {
-	if a, b := in.aside(now), other.aside(now); a != b {
-		return b
+// well tells whether nothing speaks against asking the instance.
+func (in *instance) well(now int64) bool { return !in.aside(now) }
+
+func (in *instance) betterThan(other, avoid *instance, now int64) bool {
+	if a, b := in != avoid && in.well(now), other != avoid && other.well(now); a != b {
+		return a
 	}
 	return in.flying.Load() < other.flying.Load()
 }

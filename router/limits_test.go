@@ -135,17 +135,17 @@ func TestP99IsOfAboutTheLastMinute(t *testing.T) {
 		}
 		f.took(at, d)
 	}
-	if p := f.p99(at); p < 280 || p > 320 {
+	if p := f.lately(at).percentile(99); p < 280 || p > 320 {
 		t.Errorf("p99 %v, want about 300", p)
 	}
-	if p := f.p99(at + int64(halfMinute)); p < 280 {
+	if p := f.lately(at + int64(halfMinute)).percentile(99); p < 280 {
 		t.Errorf("half a minute later it is %v", p)
 	}
-	if p := f.p99(at + 2*int64(halfMinute)); p != 0 {
+	if p := f.lately(at + 2*int64(halfMinute)).percentile(99); p != 0 {
 		t.Errorf("a minute later it is %v", p)
 	}
 	f.took(at+2*int64(halfMinute), time.Millisecond)
-	if p := f.p99(at + 2*int64(halfMinute)); p < 0.9 || p > 1.1 {
+	if p := f.lately(at + 2*int64(halfMinute)).percentile(99); p < 0.9 || p > 1.1 {
 		t.Errorf("of one request it is %v", p)
 	}
 }

@@ -70,6 +70,34 @@ func pageNoRelease(x *exchange, e *entry) page {
 	}
 }
 
+// pageFor says why there is no place for the request.
+func (x *exchange) pageFor(v verdict) page {
+	switch v {
+	case noRelease:
+		return pageNoRelease(x, x.entry)
+	case tooMany:
+		return pageBusy(x)
+	case queueFull, heldLong:
+		return pageHeld(x.entry.route.App, v)
+	}
+	return pageNoApp(x)
+}
+
+func pageHeld(app deploy.AppName, v verdict) page {
+	p := page{
+		Status:     http.StatusServiceUnavailable,
+		App:        app,
+		Title:      "A new release is starting",
+		Text:       fmt.Sprintf("%s is being replaced by a newer release, which takes longer than usual.", app),
+		Hint:       "Please try again in a moment.",
+		RetryAfter: 5,
+	}
+	if v == queueFull {
+		p.Text = fmt.Sprintf("%s is being replaced by a newer release, and many are waiting for it already.", app)
+	}
+	return p
+}
+
 func pageDown(x *exchange) page {
 	return page{
 		Status:     http.StatusServiceUnavailable,

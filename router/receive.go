@@ -153,6 +153,7 @@ func (x *exchange) writeHead(resp *http.Response) {
 	if _, there := h["X-Request-Id"]; !there {
 		h["X-Request-Id"] = []string{x.id}
 	}
+	x.bind(h)
 	if x.front == preview {
 		h.Set("X-Robots-Tag", "noindex")
 	}
@@ -163,6 +164,13 @@ func (x *exchange) writeHead(resp *http.Response) {
 	x.armWrite()
 	x.status, x.began = resp.StatusCode, true
 	x.w.WriteHeader(resp.StatusCode)
+}
+
+// bind adds the cookies that keep the client where it is, if it lacks any.
+func (x *exchange) bind(h http.Header) {
+	if lines := x.setCookies(h["Set-Cookie"], x.scheme == "https"); len(lines) > 0 {
+		h["Set-Cookie"] = lines
+	}
 }
 
 // copyBody passes the body on, and flushes whenever the next read would wait.

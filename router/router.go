@@ -22,7 +22,9 @@ type Router struct {
 	born   time.Time
 
 	table atomic.Pointer[table]
-	lines chan []byte // of the access log; nil: none
+	// stopping is closed when Serve ends: nobody waits any longer for an app on hold.
+	stopping chan struct{}
+	lines    chan []byte // of the access log; nil: none
 	// dropped counts lines of the access log that were not kept up with.
 	dropped atomic.Uint64
 	// handlers is how many requests and sockets are being handled, and lets
@@ -50,6 +52,10 @@ func New(c Config) *Router {
 	if c.RequestID == nil {
 		c.RequestID = randomID
 	}
+	if c.CookieKey == nil {
+		c.CookieKey = make([]byte, 32)
+		rand.Read(c.CookieKey) // never fails
+	}
 	r := &Router{
 		config: c,
 		limits: c.Limits.withDefaults(),
@@ -57,6 +63,8 @@ func New(c Config) *Router {
 		born:   time.Now(),
 		pools:  map[deploy.AppName]map[int]*pool{},
 		claims: map[string][]deploy.AppName{},
+
+		stopping: make(chan struct{}),
 	}
 	if c.AccessLog != nil {
 		r.lines = make(chan []byte, 4096)
@@ -85,11 +93,13 @@ func (r *Router) Point(route deploy.Route) {
 	defer r.mu.Unlock()
 	r.seen++
 	next := r.table.Load().clone()
-	e := &entry{route: route}
+	before := next.apps[route.App]
+	e := &entry{route: route, gate: gateOf(route.Hold, before)}
 	e.sides[production] = r.side(route.App, route.Live)
 	e.sides[preview] = r.side(route.App, route.Preview)
 	r.place(next, e)
 	r.swap(next)
+	before.open(e)
 	r.retire(route.App)
 }
 
@@ -107,11 +117,13 @@ func (r *Router) Remove(app deploy.AppName) {
 		r.giveUp(next, host, app)
 	}
 	r.swap(next)
+	old.open(nil)
 	r.retire(app)
 }
 
 // swap makes next the table. From here on no request starts on what next does not name.
 func (r *Router) swap(next *table) {
+	next.fallback = next.apps[r.config.DefaultApp]
 	old := r.table.Swap(next)
 	close(old.replaced)
 }
@@ -202,7 +214,7 @@ func (r *Router) retire(app deploy.AppName) {
 		if e == nil || (e.sides[production].pool != p && e.sides[preview].pool != p) {
 			unused = append(unused, p)
 		}
-		if e == nil || e.sides[production].pool != p {
+		if e == nil || !e.serves(production, p) {
 			p.closeIdle()
 		}
 	}

@@ -67,6 +67,7 @@ func (r *Router) accept(ctx context.Context, l Listeners) error {
 		}
 	}
 	<-ctx.Done()
+	close(r.stopping)
 	r.shutdown(servers)
 	serving.Wait()
 	if cause := context.Cause(ctx); errors.Is(cause, errListener) {

@@ -34,24 +34,25 @@ func (x *exchange) switchProtocols(c *conn, resp *http.Response) *fault {
 	}
 	defer x.pool.exit(t)
 	x.status, x.socket = resp.StatusCode, true
-	x.owner.figures.count(false)
+	x.owner.figures.count(false, false)
 	x.in.sockets.Add(1)
 	defer x.in.sockets.Add(-1)
 	x.land() // from here on it is a socket, which no drain waits for
 	early, _ := rw.Reader.Peek(rw.Reader.Buffered())
 	late, _ := c.br.Peek(c.br.Buffered())
-	t.run(switchingHead(resp, x.id), early, late)
+	t.run(x.switchingHead(resp), early, late)
 	return nil
 }
 
 // switchingHead is the head of the 101 answer, which net/http does not write.
-func switchingHead(resp *http.Response, id string) []byte {
+func (x *exchange) switchingHead(resp *http.Response) []byte {
 	b := []byte("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n")
 	h := http.Header{}
 	copyFields(h, resp.Header)
 	if h.Get("X-Request-Id") == "" {
-		h.Set("X-Request-Id", id)
+		h.Set("X-Request-Id", x.id)
 	}
+	x.bind(h)
 	for name, values := range h {
 		for _, v := range values {
 			b = appendField(b, wireName(name), v)

@@ -13,6 +13,9 @@ type AppStats struct {
 	Hosts   []string
 	Live    BackendStats
 	Preview BackendStats
+	Share   int  // percent of new production requests that go to Preview
+	Held    bool // production requests wait
+	Waiting int  // how many do
 }
 
 // BackendStats is one release that a front-end shows; Release 0: none.
@@ -40,12 +43,18 @@ func (r *Router) Stats() []AppStats {
 	t := r.table.Load()
 	all := make([]AppStats, 0, len(t.apps))
 	for app, e := range t.apps {
-		all = append(all, AppStats{
+		one := AppStats{
 			App:     app,
 			Hosts:   slices.Clone(e.route.Hosts),
 			Live:    r.backendStats(&e.sides[production]),
 			Preview: r.backendStats(&e.sides[preview]),
-		})
+			Share:   e.route.Share,
+			Held:    e.gate != nil,
+		}
+		if e.gate != nil {
+			one.Waiting = int(e.gate.waiting.Load())
+		}
+		all = append(all, one)
 	}
 	slices.SortFunc(all, func(a, b AppStats) int { return strings.Compare(string(a.App), string(b.App)) })
 	return all

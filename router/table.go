@@ -29,6 +29,8 @@ type table struct {
 	hosts map[string]*entry // exact, as plainHost gives them
 	wild  map[string]*entry // "*.example.com" is kept as ".example.com"
 	apps  map[deploy.AppName]*entry
+	// fallback answers the hosts that nobody has; nil: no app does.
+	fallback *entry
 	// replaced is closed when a newer table has taken this one's place.
 	replaced chan struct{}
 }
@@ -36,7 +38,8 @@ type table struct {
 // entry is one app in a table.
 type entry struct {
 	route deploy.Route
-	sides [2]side // by frontEnd
+	sides [2]side // by frontEnd; while Share > 0 production uses that of preview too
+	gate  *gate   // nil: not on hold
 }
 
 // side is what one front-end shows of an app.
@@ -64,15 +67,18 @@ func (t *table) clone() *table {
 	}
 }
 
-// find looks a host up: exact first, then a wildcard for exactly one label.
+// find looks a host up: exact first, then a wildcard for exactly one label,
+// then the default app.
 func (t *table) find(host string) *entry {
 	if e := t.hosts[host]; e != nil {
 		return e
 	}
 	if i := strings.IndexByte(host, '.'); i > 0 {
-		return t.wild[host[i:]]
+		if e := t.wild[host[i:]]; e != nil {
+			return e
+		}
 	}
-	return nil
+	return t.fallback
 }
 
 // set makes e the entry of the host (nil: of none).
@@ -98,9 +104,10 @@ func (s *side) names(in *instance) bool {
 	return false
 }
 
-// choose picks an instance: of two at random the one with fewer requests, and
-// one that was put aside only if all are.
-func (s *side) choose(now int64) *instance {
+// choose picks an instance: of two at random the one with fewer requests. One
+// that is known to be down, or is to be avoided, is taken only if all are: the
+// app may be better than what is known of it.
+func (s *side) choose(now int64, avoid *instance) *instance {
 	n := len(s.instances)
 	switch n {
 	case 0:
@@ -111,11 +118,23 @@ func (s *side) choose(now int64) *instance {
 	i := rand.IntN(n)
 	j := (i + 1 + rand.IntN(n-1)) % n
 	best := s.instances[i]
-	if s.instances[j].betterThan(best, now) {
+	if s.instances[j].betterThan(best, avoid, now) {
 		best = s.instances[j]
 	}
-	for k := 0; k < n && best.aside(now); k++ {
-		best = s.instances[(i+k)%n]
+	for k := 0; k < n && (best == avoid || !best.well(now)); k++ {
+		if in := s.instances[(i+k)%n]; in != avoid && in.well(now) {
+			best = in
+		}
 	}
 	return best
+}
+
+// someWell tells whether an instance can be asked that is not known to be down.
+func (s *side) someWell(now int64, avoid *instance) bool {
+	for _, in := range s.instances {
+		if in != avoid && in.well(now) {
+			return true
+		}
+	}
+	return false
 }

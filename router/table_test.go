@@ -112,3 +112,27 @@ func TestPagesSayWhatIsMissing(t *testing.T) {
 		}
 	}
 }
+
+func TestHostOfNobodyGoesToTheDefaultApp(t *testing.T) {
+	r := New(Config{Log: slog.New(slog.DiscardHandler), DefaultApp: "main"})
+	found := func(host string) string {
+		if e := r.table.Load().find(host); e != nil {
+			return string(e.route.App)
+		}
+		return ""
+	}
+	r.Point(deploy.Route{App: "wild", Hosts: []string{"*.wild.test"}})
+	if got := found("other.test"); got != "" {
+		t.Errorf("before the default app is there: %q", got)
+	}
+	r.Point(deploy.Route{App: "main", Hosts: []string{"main.test"}})
+	for host, want := range map[string]string{"main.test": "main", "other.test": "main", "203.0.113.7": "main", "a.wild.test": "wild", "a.b.wild.test": "main"} {
+		if got := found(host); got != want {
+			t.Errorf("%s goes to %q, want %q", host, got, want)
+		}
+	}
+	r.Remove("main")
+	if got := found("other.test"); got != "" {
+		t.Errorf("after the default app is gone: %q", got)
+	}
+}
