@@ -4,7 +4,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 GOFUMPT     = mvdan.cc/gofumpt@v0.9.2
 VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-.PHONY: build demo test lint bench bench-git image install clean
+.PHONY: build demo test lint bench bench-git bench-router image install clean
 
 build: ## bin/teal, static
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/teal ./cmd/teal
@@ -31,6 +31,10 @@ bench: ## figures with a peer in the same run
 
 bench-git: ## pushes and exports against git's own server, as ratios
 	go test -run '^$$' -bench 'Git$$' -benchtime 1x -timeout 20m ./gitserver
+
+bench-router: ## CPU, latency and memory against HAProxy, nginx and others; ARGS=-quick for a first look
+	go run ./cmd/dev setup bench-router
+	go run ./cmd/dev/benchrouter $(ARGS)
 
 image: ## the server's own container image
 	go run ./cmd/dev setup image

@@ -48,6 +48,12 @@ var needs = map[string][]tool{
 		{"/usr/lib/python3/dist-packages/paramiko/__init__.py", "python3-paramiko"},
 	},
 	"bench": {},
+	"bench-router": {
+		{"haproxy", "haproxy"},
+		{"nginx", "nginx-light"},
+		{"wrk", "wrk"},
+		{"h2load", "nghttp2-client"},
+	},
 	"image": {{"mmdebstrap", "mmdebstrap"}},
 }
 
@@ -58,6 +64,9 @@ func setup(ctx context.Context, purpose string) error {
 	tools, ok := needs[purpose]
 	if !ok {
 		return errUsage
+	}
+	if purpose == "bench-router" { // needs no app, and so no engine
+		return installIdle(ctx, missing(tools))
 	}
 	if purpose != "demo" {
 		tools = append(slices.Clone(needs["demo"]), tools...)
@@ -138,6 +147,26 @@ func install(ctx context.Context, pkgs []string) error {
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("%s: %w\n%s", strings.Join(argv, " "), err, lastLines(string(out), 20))
+		}
+	}
+	return nil
+}
+
+// installIdle installs packages whose programs are wanted, and not the servers
+// on well-known ports that Debian makes of some of them.
+func installIdle(ctx context.Context, pkgs []string) error {
+	if err := install(ctx, pkgs); err != nil {
+		return err
+	}
+	if _, err := os.Stat("/run/systemd/system"); err != nil {
+		return nil
+	}
+	for pkg, unit := range map[string]string{"haproxy": "haproxy", "nginx-light": "nginx"} {
+		if !slices.Contains(pkgs, pkg) {
+			continue
+		}
+		if err := command(ctx, "systemctl", "disable", "--now", unit); err != nil {
+			return err
 		}
 	}
 	return nil
