@@ -1,9 +1,12 @@
 package builder
 
 import (
+	"context"
 	"log/slog"
+	"sync"
 	"time"
 
+	"github.com/docker/docker/api/types/system"
 	"github.com/docker/docker/client"
 
 	"teal/deploy"
@@ -22,8 +25,16 @@ type Config struct {
 	CAFile string
 	// MaxLogBytes is how much of a build's output goes to its log; 0: 4 MiB.
 	MaxLogBytes int64
-	Log         *slog.Logger     // nil: slog.Default
-	Now         func() time.Time // the clock; nil: time.Now
+	// MaxMemory is a ceiling for all builds together, in bytes, below what the
+	// machine has free; 0: that alone counts.
+	MaxMemory int64
+	// MinFreeDisk is how many bytes must be free where the Engine keeps images
+	// for a build to begin; 0: 1 GiB.
+	MinFreeDisk int64
+	// MaxCache is how many bytes of BuildKit's cache stay before a build begins; 0: 10 GiB.
+	MaxCache int64
+	Log      *slog.Logger     // nil: slog.Default
+	Now      func() time.Time // the clock; nil: time.Now
 
 	// GoImage and DebianImage are the official images that teal/go and teal/base
 	// are made from where a registry answers; "": golang:1.26, debian:bookworm-slim.
@@ -34,6 +45,8 @@ type Config struct {
 	// GoProxy is the URL of a Go module proxy, from which the toolchain for
 	// teal/go comes when there is neither a registry nor a Go on the host; "": none.
 	GoProxy string
+
+	meminfo string // /proc/meminfo, but in tests
 }
 
 func (c Config) withDefaults() Config {
@@ -47,6 +60,13 @@ func (c Config) withDefaults() Config {
 	set(&c.DebianSuite, "bookworm")
 	if c.MaxLogBytes == 0 {
 		c.MaxLogBytes = 4 << 20
+	}
+	set(&c.meminfo, "/proc/meminfo")
+	if c.MinFreeDisk == 0 {
+		c.MinFreeDisk = 1 << 30
+	}
+	if c.MaxCache == 0 {
+		c.MaxCache = 10 << 30
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()
@@ -62,6 +82,10 @@ func (c Config) withDefaults() Config {
 type Builder struct {
 	config Config
 	stack  *Stack
+
+	mu     sync.Mutex
+	info   *system.Info       // of the Engine, once it was asked; guarded by mu
+	layers map[string][]layer // by image, which never change; guarded by mu
 }
 
 var _ deploy.Builder = (*Builder)(nil)
@@ -69,7 +93,7 @@ var _ deploy.Builder = (*Builder)(nil)
 // New makes a Builder. It starts nothing and asks nothing of the Engine.
 func New(c Config) *Builder {
 	c = c.withDefaults()
-	return &Builder{config: c, stack: newStack(c)}
+	return &Builder{config: c, stack: newStack(c), layers: map[string][]layer{}}
 }
 
 // NewStack makes the set of stack images alone, for a command that only makes those.
@@ -86,3 +110,21 @@ func newStack(c Config) *Stack {
 
 // Stack gives the stack images that builds use.
 func (b *Builder) Stack() *Stack { return b.stack }
+
+// engineInfo gives what the Engine says of itself; it is asked once.
+func (b *Builder) engineInfo(ctx context.Context) (system.Info, error) {
+	b.mu.Lock()
+	known := b.info
+	b.mu.Unlock()
+	if known != nil {
+		return *known, nil
+	}
+	info, err := b.config.Engine.Info(ctx)
+	if err != nil {
+		return system.Info{}, engineError(ctx, b.config.Engine, err)
+	}
+	b.mu.Lock()
+	b.info = &info
+	b.mu.Unlock()
+	return info, nil
+}

@@ -45,6 +45,12 @@ func (b *Builder) Build(ctx context.Context, req deploy.BuildRequest, log io.Wri
 	if err := j.prepareBases(ctx); err != nil {
 		return deploy.Built{}, err
 	}
+	j.trimCache(ctx)
+	letGo, err := j.makeWay(ctx)
+	if err != nil {
+		return deploy.Built{}, err
+	}
+	defer letGo()
 	image, err := j.solve(ctx)
 	if err != nil {
 		return deploy.Built{}, err

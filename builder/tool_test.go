@@ -8,6 +8,7 @@ const toolSource = `package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"time"
@@ -30,6 +31,24 @@ func main() {
 	case "flood":
 		for i := range 20000 {
 			fmt.Println("flood", i)
+		}
+	case "hog":
+		var all [][]byte
+		for i := range 256 { // 16 GiB, every page of it
+			part := make([]byte, 64<<20)
+			for k := 0; k < len(part); k += 4096 {
+				part[k] = 1
+			}
+			all = append(all, part)
+			fmt.Println("hog", i)
+		}
+		fmt.Println(len(all))
+	case "fork":
+		for n := 0; ; n++ {
+			if err := exec.Command("/tool", "sleep").Start(); err != nil {
+				fmt.Println("after", n, err)
+				os.Exit(1)
+			}
 		}
 	case "list":
 		for _, dir := range os.Args[2:] {

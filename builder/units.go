@@ -60,3 +60,11 @@ func repoPath(s string) (string, error) {
 	}
 	return clean, nil
 }
+
+// mib writes a number of bytes for people.
+func mib(n int64) string {
+	if n >= 10<<30 {
+		return fmt.Sprintf("%d GiB", n>>30)
+	}
+	return fmt.Sprintf("%d MiB", n>>20)
+}

@@ -25,6 +25,8 @@ type Config struct {
 	Defaults *Settings
 	// MaxBuilds is how many builds may run at once over all apps; 0: 1.
 	MaxBuilds int
+	// Budget bounds the disk that images take; the zero Budget does not.
+	Budget Budget
 	// Probe asks one instance once and returns nil when it is well; nil: HTTPProbe.
 	Probe func(ctx context.Context, addr netip.AddrPort, host string, s Settings) error
 	// Listening tells where the processes of an instance listen ("127.0.0.1:3000"),
@@ -51,7 +53,7 @@ type Engine struct {
 	feed   *feed
 	ready  chan struct{}
 	over   chan struct{} // closed when Run has ended
-	builds chan struct{} // a token per build that may run
+	builds *buildQueue
 	wake   chan struct{} // a token has all apps looked after
 
 	mu      sync.Mutex
@@ -92,7 +94,7 @@ func New(c Config) *Engine {
 		feed:   newFeed(),
 		ready:  make(chan struct{}),
 		over:   make(chan struct{}),
-		builds: make(chan struct{}, c.MaxBuilds),
+		builds: newBuildQueue(c.MaxBuilds),
 		wake:   make(chan struct{}, 1),
 		apps:   map[AppName]*worker{},
 		known:  map[AppName][]Instance{},

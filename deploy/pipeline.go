@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -152,20 +153,34 @@ func (w *worker) buildFailure(j *job, err error) error {
 	return f
 }
 
-// buildSlot waits until another build may run.
+// buildSlot waits until another build may run, and has room made for it.
 func (w *worker) buildSlot(j *job) (release func(), err error) {
-	select {
-	case w.e.builds <- struct{}{}:
-		return func() { <-w.e.builds }, nil
-	default:
+	leave, err := w.e.builds.enter(j.ctx, w.app, j.snapshot().Cause == CausePatch, func(running, before []AppName) {
+		text := fmt.Sprintf("==> Waiting: %s is being built", names(running))
+		if len(before) > 0 {
+			text += fmt.Sprintf(", %s before this one", names(before))
+		}
+		j.journal.say("%s", text)
+	})
+	if err != nil {
+		return nil, err
 	}
-	j.journal.say("==> Waiting: %d build(s) of other apps are running", cap(w.e.builds))
-	select {
-	case w.e.builds <- struct{}{}:
-		return func() { <-w.e.builds }, nil
-	case <-j.ctx.Done():
-		return nil, context.Cause(j.ctx)
+	ctx, cancel := context.WithTimeout(j.ctx, engineTimeout)
+	defer cancel()
+	if err := w.makeRoom(ctx, j); err != nil {
+		leave()
+		return nil, err
 	}
+	return leave, nil
+}
+
+// names lists apps for people.
+func names(apps []AppName) string {
+	words := make([]string, len(apps))
+	for i, app := range apps {
+		words[i] = string(app)
+	}
+	return strings.Join(words, ", ")
 }
 
 // release records what was built as the app's next release.

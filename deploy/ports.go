@@ -65,6 +65,14 @@ type Built struct {
 	What     string // one line for the history: "Dockerfile", "Go 1.26: go.mod found"
 }
 
+// Image is an image that was built for an app.
+type Image struct {
+	ID        string
+	App       AppName
+	Bytes     int64 // on disk, not counting what other images have in common with it
+	CreatedAt time.Time
+}
+
 // Builder turns the tree of a commit into an image, and owns the images.
 type Builder interface {
 	// Build writes readable progress to log, line by line, and returns a
@@ -75,6 +83,12 @@ type Builder interface {
 	// RemoveImage removes an image that Build made for the app. One that is not
 	// there any more is no error; one that a container was made from is left: ErrBusy.
 	RemoveImage(ctx context.Context, app AppName, image string) error
+	// Images lists all images that Build made and that are still there, those of
+	// builds that were cut short too.
+	Images(ctx context.Context) ([]Image, error)
+	// Short gives how many bytes are missing on the images' disk for a build to
+	// begin; 0: enough is free, or it can't be seen from here.
+	Short(ctx context.Context) (int64, error)
 }
 
 // Runtime runs releases. Labels on the containers are the truth, so a Runtime

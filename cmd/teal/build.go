@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -53,7 +54,8 @@ func (d *daemonParts) build(ctx context.Context, n notify.Config) error {
 	}
 	d.engine = deploy.New(deploy.Config{
 		Store: d.db, Repositories: d.repos, Builder: d.builder, Runtime: d.runtime, Bench: d.runtime, Router: d.router,
-		Domain: d.Domain, Defaults: &defaults, MaxBuilds: d.MaxBuilds, Listening: d.runtime.ListeningPorts,
+		Domain: d.Domain, Defaults: &defaults, MaxBuilds: d.MaxBuilds,
+		Budget: deploy.Budget{App: int64(d.DiskApp) << 20, Total: int64(d.DiskTotal) << 20}, Listening: d.runtime.ListeningPorts,
 		Log: d.log, Told: d.notifier.Told,
 	})
 	if err := d.buildScheduler(); err != nil {
@@ -71,8 +73,16 @@ func (d *daemonParts) buildEngineSide(ctx context.Context, namespace string) (er
 	if err != nil {
 		return fmt.Errorf("--subnets: %q is not a network such as 10.213.0.0/16", d.Subnets)
 	}
+	for _, mib := range []int{d.BuildMemory, d.BuildCache, d.DiskFree, d.DiskApp, d.DiskTotal} {
+		if mib < 0 {
+			return errors.New("--build-memory, --build-cache, --disk-free, --disk-app and --disk-total can't be negative")
+		}
+	}
 	d.runtime = runtime.New(runtime.Config{Client: d.docker, Namespace: namespace, Subnets: subnets, Log: d.log})
-	d.builder = builder.New(builder.Config{Engine: d.docker, Namespace: namespace, CAFile: d.CAFile, GoProxy: d.GoProxy, Log: d.log})
+	d.builder = builder.New(builder.Config{
+		Engine: d.docker, Namespace: namespace, CAFile: d.CAFile, GoProxy: d.GoProxy,
+		MaxMemory: int64(d.BuildMemory) << 20, MaxCache: int64(d.BuildCache) << 20, MinFreeDisk: int64(d.DiskFree) << 20, Log: d.log,
+	})
 	return nil
 }
 

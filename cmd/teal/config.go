@@ -66,6 +66,12 @@ type config struct {
 	MaxBuilds  int    `help:"Builds that may run at once." default:"1" env:"TEAL_MAX_BUILDS"`
 	CAFile     string `help:"Further certificate authorities (PEM) that builds trust, for networks whose proxy opens HTTPS." env:"TEAL_CA_FILE" name:"ca-file"`
 
+	BuildMemory int `help:"Most memory of all builds together, MiB. Default: what the machine has free when a build begins, less a reserve." env:"TEAL_BUILD_MEMORY"`
+	BuildCache  int `help:"Most disk of the build cache, MiB." default:"10240" env:"TEAL_BUILD_CACHE"`
+	DiskFree    int `help:"What must be free on the images' disk for a build to begin, MiB; older releases make room." default:"1024" env:"TEAL_DISK_FREE"`
+	DiskApp     int `help:"Most disk of one app's images, MiB; 0: no bound." default:"10240" env:"TEAL_DISK_APP"`
+	DiskTotal   int `help:"Most disk of all apps' images, MiB; 0: no bound." default:"0" env:"TEAL_DISK_TOTAL"`
+
 	GoProxy string `help:"Go module proxy (URL) that the toolchain of teal/go comes from when this machine has no Go and no registry answers." env:"TEAL_GO_PROXY"`
 
 	TrustedProxies []string `help:"Addresses or networks whose X-Forwarded-* headers are believed." env:"TEAL_TRUSTED_PROXIES"`

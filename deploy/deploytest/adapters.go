@@ -123,6 +123,12 @@ func (a builderAdapter) RemoveImage(_ context.Context, _ deploy.AppName, image s
 	return a.do("RemoveImage", func() error { return a.w.removeImage(image) })
 }
 
+func (a builderAdapter) Images(context.Context) ([]deploy.Image, error) {
+	return give(a.generation, "Images", a.w.allImages)
+}
+
+func (a builderAdapter) Short(context.Context) (int64, error) { return a.w.short(), nil }
+
 func (a runtimeAdapter) Start(_ context.Context, spec deploy.Spec) ([]deploy.Instance, error) {
 	return give(a.generation, "Start", func() ([]deploy.Instance, error) {
 		if !a.w.hasImage(spec.Release.Image) {

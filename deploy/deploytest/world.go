@@ -7,6 +7,8 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +16,9 @@ import (
 
 	"teal/deploy"
 )
+
+// ImageBytes is what every image takes.
+const ImageBytes = 100 << 20
 
 // World is what outlives an engine: the store, the container engine with its
 // images and instances, and the repositories.
@@ -25,13 +30,17 @@ type World struct {
 	Settings deploy.Settings
 	// Building, when set, is called in each build, before its effect.
 	Building func(ctx context.Context, req deploy.BuildRequest, log io.Writer) error
+	// Budget bounds the images of every app, from the next Open on.
+	Budget deploy.Budget
+	// Disk is how many images the disk has room for; 0: any number.
+	Disk int
 	// Now is the engines' clock; nil: time.Now.
 	Now func() time.Time
 
 	mu      sync.Mutex
 	commits map[string]deploy.Commit // by ID
 	refs    map[string]string
-	images  map[string]bool
+	images  map[string]deploy.Image
 	held    bool // no image can be removed
 	bases   int  // counts refreshed base images: part of what an image is made of
 	stop    func()
@@ -44,7 +53,7 @@ func New(t testing.TB) *World {
 	s.Drain = 5 * time.Second
 	w := &World{
 		t: t, Store: newStore(t), Runtime: newRuntime(t), Settings: s,
-		commits: map[string]deploy.Commit{}, refs: map[string]string{}, images: map[string]bool{},
+		commits: map[string]deploy.Commit{}, refs: map[string]string{}, images: map[string]deploy.Image{},
 	}
 	w.Store.PutApp(deploy.App{Name: "shop"})
 	t.Cleanup(func() {
@@ -77,7 +86,7 @@ func (w *World) OpenWith(plan func(*Daemon)) *Daemon {
 	e := deploy.New(deploy.Config{
 		Store: storeAdapter{a}, Repositories: reposAdapter{a}, Builder: builderAdapter{a},
 		Runtime: runtimeAdapter{a}, Bench: benchAdapter{a}, Router: routerAdapter{a},
-		Domain: "test", Defaults: &settings, Probe: a.probe, Now: w.Now,
+		Domain: "test", Defaults: &settings, Budget: w.Budget, Probe: a.probe, Now: w.Now,
 		Observe: time.Millisecond, Retry: time.Millisecond,
 		Log: slog.New(slog.NewTextHandler(testWriter{w.t}, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
@@ -194,7 +203,9 @@ func (w *World) build(ctx context.Context, req deploy.BuildRequest, log io.Write
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	image := fmt.Sprintf("sha256:%s/%d", text, w.bases)
-	w.images[image] = true
+	if _, there := w.images[image]; !there {
+		w.images[image] = deploy.Image{ID: image, App: req.App, Bytes: ImageBytes, CreatedAt: w.now()}
+	}
 	s := req.Defaults
 	if strings.Contains(text, "thrice") {
 		s.Instances = 3
@@ -213,7 +224,38 @@ func (w *World) build(ctx context.Context, req deploy.BuildRequest, log io.Write
 func (w *World) hasImage(image string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.images[image]
+	_, there := w.images[image]
+	return there
+}
+
+// PutImage adds an image of shop that no release names, made at the time.
+func (w *World) PutImage(id string, at time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.images[id] = deploy.Image{ID: id, App: "shop", Bytes: ImageBytes, CreatedAt: at}
+}
+
+func (w *World) allImages() ([]deploy.Image, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Collect(maps.Values(w.images)), nil
+}
+
+// short is what is missing on a disk that has room for w.Disk images.
+func (w *World) short() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.Disk == 0 {
+		return 0
+	}
+	return max(0, int64(len(w.images)+1-w.Disk)*ImageBytes)
+}
+
+func (w *World) now() time.Time {
+	if w.Now == nil {
+		return time.Now()
+	}
+	return w.Now()
 }
 
 func (w *World) removeImage(image string) error {

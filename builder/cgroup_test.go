@@ -1,0 +1,117 @@
+package builder
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The tests here are not parallel: the limits hold for all builds of the Engine.
+
+func TestMemoryHogIsKilledAtTheCeilingAndSaysSo(t *testing.T) {
+	b := newBench(t, func(c *Config) { c.MaxMemory = 2 << 30 })
+	f, _ := b.refused(request(withTool(nil, `RUN ["/tool", "hog"]`)))
+	if !strings.Contains(f.Reason, "was killed (exit code 137): it probably ran out of memory") {
+		t.Errorf("reason is %q", f.Reason)
+	}
+	if f.Log[len(f.Log)-1] == "hog 255" {
+		t.Error("it got all it wanted")
+	}
+}
+
+func TestForkBombEndsAtTheCeiling(t *testing.T) {
+	b := newBench(t)
+	f, _ := b.refused(request(withTool(nil, `RUN ["/tool", "fork"]`)))
+	if !strings.Contains(f.Reason, "ended with exit code") {
+		t.Errorf("reason is %q", f.Reason)
+	}
+	contains(t, strings.Join(f.Log, "\n"), "resource temporarily unavailable")
+}
+
+func TestBuildStepsRunWithTheLowestWeight(t *testing.T) {
+	b := newBench(t)
+	b.build(request(withTool(nil, fmt.Sprintf(`RUN ["/tool", "say", %q]`, b.ns))))
+	group, err := b.buildGroup(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if group.unified && group.systemd {
+		return // a group for each step, which is gone: the next test is about those
+	}
+	for _, k := range group.knobs(0) {
+		if strings.HasPrefix(k.file, "memory") {
+			continue
+		}
+		path := filepath.Join(group.dirs(k.controller)[0], k.file)
+		text, err := os.ReadFile(path)
+		if k.instead || err != nil && !k.wanted {
+			continue
+		}
+		if got := strings.TrimSpace(strings.TrimPrefix(string(text), "default ")); err != nil || got != k.value {
+			t.Errorf("%s is %q (%v), want %q", path, got, err, k.value)
+		}
+	}
+}
+
+// The scopes that systemd makes can't be had on a machine without it.
+func TestScopesOfSystemdAreHeldAsTheyAppearAndContainersAreNot(t *testing.T) {
+	root := t.TempDir()
+	scope := func(id string) string {
+		dir := filepath.Join(root, "system.slice", "docker-"+id+".scope")
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"cpu.idle", "cpu.weight", "memory.max", "pids.max", "io.weight"} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte("before\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return dir
+	}
+	app := scope(strings.Repeat("a1", 32))
+	g := buildGroup{root: root, unified: true, systemd: true}
+	begun, ended := make(chan struct{}), make(chan error, 1)
+	ctx, cancel := contextFor(t)
+	go func() { ended <- g.hold(ctx, 1<<30, begun) }()
+	<-begun
+	step := scope(strings.Repeat("x", 24) + "9")
+	eventually(t, 5*time.Second, "the step to be held", func() error {
+		if text, _ := os.ReadFile(filepath.Join(step, "io.weight")); !strings.HasPrefix(string(text), "1") {
+			return fmt.Errorf("io.weight is %q", text)
+		}
+		return nil
+	})
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if text, _ := os.ReadFile(filepath.Join(step, "memory.max")); !strings.HasPrefix(string(text), "1073741824") {
+		t.Errorf("memory.max of the step is %q", text)
+	}
+	if text, _ := os.ReadFile(filepath.Join(app, "memory.max")); string(text) != "before\n" {
+		t.Errorf("memory.max of an app's container became %q", text)
+	}
+}
+
+func TestBuildIsRefusedWhenTheMachineHasNoMemoryLeftForIt(t *testing.T) {
+	meminfo := filepath.Join(t.TempDir(), "meminfo")
+	if err := os.WriteFile(meminfo, []byte("MemTotal:        1000000 kB\nMemFree:  9000 kB\nMemAvailable:     90000 kB\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	b := newBench(t, func(c *Config) { c.meminfo = meminfo })
+	f, _ := b.refused(request(files("Dockerfile", "FROM scratch\nCOPY a /a\n", "a", "a")))
+	if f.Reason != "this server has 87 MiB of memory free, too little for a build beside the apps that run" {
+		t.Errorf("reason is %q", f.Reason)
+	}
+}
+
+func TestBuildIsRefusedWhenTheDiskIsFull(t *testing.T) {
+	b := newBench(t, func(c *Config) { c.MinFreeDisk = 1 << 60 })
+	f, _ := b.refused(request(files("Dockerfile", "FROM scratch\nCOPY a /a\n", "a", "a")))
+	if !strings.Contains(f.Reason, "the disk of this server's images has less than") {
+		t.Errorf("reason is %q", f.Reason)
+	}
+}

@@ -1,0 +1,173 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// strayImageAge is how old an image that no release names must be to be removed:
+// a build may have made it just now.
+const strayImageAge = 10 * time.Minute
+
+// Budget bounds what images take on disk. What serves, what restart-previous
+// would bring back and what is staged count, and are never removed.
+type Budget struct {
+	App   int64 // bytes of one app's images; 0: no bound
+	Total int64 // bytes of all apps' images; 0: no bound
+}
+
+// makeRoom keeps the images within the budget before another one is built. The
+// oldest releases that can only be rolled back to go first. It fails only when
+// the disk is too full for a build and nothing is left that may go; what can't
+// be looked at is left for the next build.
+func (w *worker) makeRoom(ctx context.Context, j *job) error {
+	images, err := w.e.Builder.Images(ctx)
+	if err != nil {
+		w.e.Log.Warn("Cannot look at the images to make room", "app", w.app, "error", err)
+		return nil
+	}
+	r, err := w.e.newRoom(ctx, images)
+	if err != nil {
+		w.e.Log.Warn("Cannot look at the releases to make room", "app", w.app, "error", err)
+		return nil
+	}
+	r.dropStrays(ctx)
+	for r.over(w.e.Budget.App, w.app) || r.over(w.e.Budget.Total, "") {
+		app := AppName("")
+		if r.over(w.e.Budget.App, w.app) {
+			app = w.app
+		}
+		if !r.dropOldest(ctx, app, j) {
+			break
+		}
+	}
+	for {
+		missing, err := w.e.Builder.Short(ctx)
+		if err != nil || missing <= 0 {
+			return nil // the build itself finds out what is wrong
+		}
+		if !r.dropOldest(ctx, "", j) {
+			return &Failure{
+				Step: StepBuild, Reason: fmt.Sprintf("the disk of this server's images is full: %s more must be free for a build", bytesText(missing)),
+				Hint: "free space on the server, or destroy an app that is not needed; then push again",
+			}
+		}
+	}
+}
+
+// room is what the images take, and which of them may go.
+type room struct {
+	e      *Engine
+	bytes  map[string]int64   // by image
+	owner  map[string]AppName // by image
+	stray  []Image            // that no release names
+	spare  []Release          // that may go, oldest first
+	shared map[string]int     // releases by image
+}
+
+func (e *Engine) newRoom(ctx context.Context, images []Image) (*room, error) {
+	r := &room{e: e, bytes: map[string]int64{}, owner: map[string]AppName{}, shared: map[string]int{}}
+	for _, i := range images {
+		r.bytes[i.ID], r.owner[i.ID] = i.Bytes, i.App
+	}
+	apps, err := e.Store.Apps(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, app := range apps {
+		releases, err := e.Store.Releases(ctx, app.Name)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return nil, err
+		}
+		for _, release := range releases {
+			if release.Gone {
+				continue
+			}
+			r.shared[release.Image]++
+			if !e.pinned(app, release.Number) {
+				r.spare = append(r.spare, release)
+			}
+		}
+	}
+	slices.SortStableFunc(r.spare, func(a, b Release) int { return a.CreatedAt.Compare(b.CreatedAt) })
+	for _, i := range images {
+		if r.shared[i.ID] == 0 && e.Now().Sub(i.CreatedAt) > strayImageAge && !e.worker(i.App).works() {
+			r.stray = append(r.stray, i)
+		}
+	}
+	return r, nil
+}
+
+// pinned tells whether the release is needed as it is.
+func (e *Engine) pinned(app App, release int) bool {
+	return release == app.Live || release == app.Previous || release == app.Staged || e.worker(app.Name).protected()[release]
+}
+
+// works tells whether a deployment of the app waits or is under way.
+func (w *worker) works() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.busy()
+}
+
+// over tells whether the images of the app ("": of all) take more than the bound.
+func (r *room) over(bound int64, app AppName) bool {
+	if bound == 0 {
+		return false
+	}
+	var sum int64
+	for id, n := range r.bytes {
+		if app == "" || r.owner[id] == app {
+			sum += n
+		}
+	}
+	return sum > bound
+}
+
+// dropStrays removes the images that no release names: of builds that were cut
+// short by the end of the daemon, and of apps that are gone.
+func (r *room) dropStrays(ctx context.Context) {
+	for _, i := range r.stray {
+		if err := r.e.Builder.RemoveImage(ctx, i.App, i.ID); err != nil && !errors.Is(err, ErrBusy) {
+			r.e.Log.Warn("Cannot remove an image that no release has; trying again later", "app", i.App, "image", i.ID, "error", err)
+			continue
+		}
+		delete(r.bytes, i.ID)
+	}
+	r.stray = nil
+}
+
+// dropOldest removes the image of the oldest release of the app ("": of any)
+// that may go; false when there is none.
+func (r *room) dropOldest(ctx context.Context, app AppName, j *job) bool {
+	for i, release := range r.spare {
+		if app != "" && release.App != app {
+			continue
+		}
+		r.spare = slices.Delete(r.spare, i, i+1)
+		if !r.e.worker(release.App).spare(ctx, release, r.shared[release.Image] > 1) {
+			return r.dropOldest(ctx, app, j)
+		}
+		if r.shared[release.Image]--; r.shared[release.Image] == 0 {
+			delete(r.bytes, release.Image)
+		}
+		j.journal.say("==> Removed the image of %s %s to make room; it can't be rolled back to any more", release.App, release.Name())
+		return true
+	}
+	return false
+}
+
+// spare removes the release's image, unless the release has become needed.
+func (w *worker) spare(ctx context.Context, r Release, shared bool) bool {
+	w.place.Lock()
+	defer w.place.Unlock()
+	app, err := w.e.Store.App(ctx, w.app)
+	if err != nil || w.e.pinned(app, r.Number) {
+		return false
+	}
+	w.dropImage(ctx, r, shared)
+	return true
+}
