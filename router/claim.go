@@ -1,10 +1,6 @@
 package router
 
-import (
-	"time"
-
-	"teal/deploy"
-)
+import "time"
 
 // asker is what is known of a request that looks for its place: plain values,
 // so that every way in can ask.
@@ -30,6 +26,7 @@ type place struct {
 	held   time.Duration // how long it waited while the app was on hold
 	ticket ticket        // of a client that takes part in a gradual promotion
 	avoid  *instance     // the one that the last try failed on
+	index  int           // of the instance asked last, for the access log
 	told   bool          // the client's cookie names the instance already
 }
 
@@ -106,6 +103,7 @@ func (p *place) choose(a *asker, now int64) *instance {
 	}
 	if p.in != nil {
 		p.in.flying.Add(1)
+		p.index = p.in.Index
 	}
 	return p.in
 }
@@ -144,12 +142,15 @@ func (e *entry) serves(f frontEnd, p *pool) bool {
 	return f == production && e.route.Share > 0 && e.sides[preview].pool == p
 }
 
-// color is the color of the request's release; "" without one.
-func (p *place) color() deploy.Color {
-	if p.side == nil {
-		return ""
+// describe says in a line of the access log where the request went.
+func (p *place) describe(l *accessLine) {
+	if p.entry != nil {
+		l.app = p.entry.route.App
 	}
-	return p.side.backend.Color
+	if p.side != nil {
+		l.color, l.release, l.instance = p.side.backend.Color, p.side.pool.release, p.index
+	}
+	l.held = p.held
 }
 
 // setCookies appends the values of the Set-Cookie fields that the answer

@@ -20,6 +20,12 @@ func (r *Router) Drain(ctx context.Context, app deploy.AppName, release int) (cu
 	}
 	p.waiting.Add(1)
 	defer p.waiting.Add(-1)
+	start := r.now()
+	defer func() {
+		t := p.tally.Load()
+		t.drains.observe(time.Duration(r.now() - start))
+		t.cuts[cutRequest].Add(uint64(cut))
+	}()
 	// The tick is for several Drains at once: landed wakes one of them.
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
@@ -81,6 +87,7 @@ func (p *pool) dismiss(ctx context.Context) {
 	if len(open) == 0 {
 		return
 	}
+	p.tally.Load().cuts[cutSocket].Add(uint64(len(open)))
 	// Few sockets need no spreading.
 	spread := min(p.router.limits.CloseSpread, time.Duration(len(open))*10*time.Millisecond)
 	each := time.NewTicker(max(spread/time.Duration(len(open)), 1))

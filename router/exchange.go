@@ -63,6 +63,7 @@ func (x *exchange) run() {
 			x.giveUp(f)
 			return
 		}
+		x.side.tally.retried(f.kind)
 		x.fault = nil
 	}
 }
@@ -127,6 +128,7 @@ func (x *exchange) connect() (*conn, *fault) {
 		if x.r.Context().Err() != nil {
 			return nil, &fault{faultGone, err}
 		}
+		x.side.tally.refused.Add(1)
 		x.in.putAside()
 		x.avoid = x.in
 		return nil, &fault{faultDial, err}

@@ -86,14 +86,22 @@ func (x *exchange) end() {
 	}
 	now := x.router.now()
 	took := time.Duration(now - x.start)
-	if x.owner != nil && !x.socket {
-		failed := x.fault != nil && x.fault.failed()
-		x.owner.figures.count(failed, failed || x.status >= 500)
-		if !x.stream && (x.fault == nil || failed) {
-			x.owner.figures.took(now, took-x.held) // the release was not there to be quicker
-		}
+	if !x.socket {
+		x.router.ended(&x.place, ending{status: x.status, fault: x.fault, took: took, timed: !x.stream}, now)
 	}
-	x.router.logAccess(x, took)
+	x.logAccess(took)
+}
+
+func (x *exchange) logAccess(took time.Duration) {
+	if x.router.lines == nil {
+		return
+	}
+	line := accessLine{
+		front: x.front, client: x.client, proto: x.r.Proto, scheme: x.scheme, method: x.r.Method,
+		host: x.r.Host, target: target(x.r), status: x.status, sent: x.sent, took: took, id: x.id, fault: x.fault,
+	}
+	x.place.describe(&line)
+	x.router.logAccess(&line)
 }
 
 // breakOff breaks the client's connection. A panic that is ours to mend is

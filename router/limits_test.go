@@ -2,6 +2,7 @@ package router
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -157,13 +158,15 @@ type lines struct {
 }
 
 func (l *lines) Write(p []byte) (int, error) {
-	var m map[string]any
-	if err := json.Unmarshal(p, &m); err != nil {
-		return 0, err
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.all = append(l.all, m)
+	for line := range bytes.Lines(p) {
+		var m map[string]any
+		if err := json.Unmarshal(line, &m); err != nil {
+			return 0, err
+		}
+		l.all = append(l.all, m)
+	}
 	return len(p), nil
 }
 

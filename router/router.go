@@ -24,18 +24,21 @@ type Router struct {
 	table atomic.Pointer[table]
 	// stopping is closed when Serve ends: nobody waits any longer for an app on hold.
 	stopping chan struct{}
-	lines    chan []byte // of the access log; nil: none
-	// dropped counts lines of the access log that were not kept up with.
+	lines    *ring // of the access log; nil: none
+	// dropped counts lines of the access log that were not kept up with or not written.
 	dropped atomic.Uint64
+	// unrouted counts the answers that concern no app.
+	unrouted *tally
 	// handlers is how many requests and sockets are being handled, and lets
 	// Serve return only when they have ended.
 	handlers atomic.Int64
 
 	// mu serializes changes of the table. Requests never take it.
-	mu     sync.Mutex
-	pools  map[deploy.AppName]map[int]*pool // by release
-	claims map[string][]deploy.AppName      // host → the apps that want it, first come first
-	seen   uint64                           // counts Points, to find the oldest pool
+	mu      sync.Mutex
+	tallies map[deploy.AppName]*tallies
+	pools   map[deploy.AppName]map[int]*pool // by release
+	claims  map[string][]deploy.AppName      // host → the apps that want it, first come first
+	seen    uint64                           // counts Points, to find the oldest pool
 }
 
 var _ deploy.Router = (*Router)(nil)
@@ -57,17 +60,19 @@ func New(c Config) *Router {
 		rand.Read(c.CookieKey) // never fails
 	}
 	r := &Router{
-		config: c,
-		limits: c.Limits.withDefaults(),
-		log:    c.Log,
-		born:   time.Now(),
-		pools:  map[deploy.AppName]map[int]*pool{},
-		claims: map[string][]deploy.AppName{},
+		config:   c,
+		limits:   c.Limits.withDefaults(),
+		log:      c.Log,
+		born:     time.Now(),
+		tallies:  map[deploy.AppName]*tallies{},
+		unrouted: &tally{},
+		pools:    map[deploy.AppName]map[int]*pool{},
+		claims:   map[string][]deploy.AppName{},
 
 		stopping: make(chan struct{}),
 	}
 	if c.AccessLog != nil {
-		r.lines = make(chan []byte, 4096)
+		r.lines = newRing()
 	}
 	r.table.Store(newTable())
 	return r
@@ -94,9 +99,16 @@ func (r *Router) Point(route deploy.Route) {
 	r.seen++
 	next := r.table.Load().clone()
 	before := next.apps[route.App]
-	e := &entry{route: route, gate: gateOf(route.Hold, before)}
-	e.sides[production] = r.side(route.App, route.Live)
-	e.sides[preview] = r.side(route.App, route.Preview)
+	e := &entry{route: route, gate: gateOf(route.Hold, before), tallies: r.tallies[route.App]}
+	if e.tallies == nil {
+		e.tallies = newTallies(route.App)
+		r.tallies[route.App] = e.tallies
+	}
+	if before != nil && route.Live.Release != 0 && route.Live.Release != before.route.Live.Release {
+		e.tallies.of(route.Live.Color).promotions.Add(1)
+	}
+	e.sides[production] = r.side(e.tallies, route.App, route.Live)
+	e.sides[preview] = r.side(e.tallies, route.App, route.Preview)
 	r.place(next, e)
 	r.swap(next)
 	before.open(e)
@@ -113,6 +125,7 @@ func (r *Router) Remove(app deploy.AppName) {
 		return
 	}
 	delete(next.apps, app)
+	delete(r.tallies, app)
 	for _, host := range old.route.Hosts {
 		r.giveUp(next, host, app)
 	}
@@ -180,7 +193,7 @@ func plainHosts(hosts []string) []string {
 }
 
 // side makes what a front-end shows, with the pool of the release if it is known.
-func (r *Router) side(app deploy.AppName, b deploy.Backend) side {
+func (r *Router) side(counted *tallies, app deploy.AppName, b deploy.Backend) side {
 	if b.Release == 0 {
 		return side{}
 	}
@@ -193,7 +206,8 @@ func (r *Router) side(app deploy.AppName, b deploy.Backend) side {
 		r.pools[app][b.Release] = p
 	}
 	p.seen = r.seen
-	s := side{backend: b, pool: p}
+	s := side{backend: b, pool: p, tally: counted.of(b.Color)}
+	p.tally.Store(s.tally)
 	for _, in := range b.Instances {
 		if in.Running && in.Addr.IsValid() {
 			s.instances = append(s.instances, p.instance(in))

@@ -151,6 +151,7 @@ func (r *Router) awaitHandlers() {
 
 // sweep closes idle upstream connections in time, and tells of dropped lines.
 func (r *Router) sweep(ctx context.Context) {
+	told := uint64(0)
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -164,8 +165,9 @@ func (r *Router) sweep(ctx context.Context) {
 				in.sweep(r.now())
 			}
 		}
-		if n := r.dropped.Swap(0); n > 0 {
-			r.log.Warn("access log did not keep up; lines were dropped", "lines", n)
+		if n := r.dropped.Load(); n > told {
+			r.log.Warn("lines of the access log were dropped", "lines", n-told)
+			told = n
 		}
 	}
 }

@@ -34,7 +34,7 @@ func (x *exchange) switchProtocols(c *conn, resp *http.Response) *fault {
 	}
 	defer x.pool.exit(t)
 	x.status, x.socket = resp.StatusCode, true
-	x.owner.figures.count(false, false)
+	x.router.ended(&x.place, ending{status: x.status}, x.router.now())
 	x.in.sockets.Add(1)
 	defer x.in.sockets.Add(-1)
 	x.land() // from here on it is a socket, which no drain waits for

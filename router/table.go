@@ -40,6 +40,8 @@ type entry struct {
 	route deploy.Route
 	sides [2]side // by frontEnd; while Share > 0 production uses that of preview too
 	gate  *gate   // nil: not on hold
+
+	tallies *tallies
 }
 
 // side is what one front-end shows of an app.
@@ -47,6 +49,7 @@ type side struct {
 	backend   deploy.Backend
 	pool      *pool       // nil: there is no release
 	instances []*instance // the running ones
+	tally     *tally
 }
 
 func newTable() *table {
