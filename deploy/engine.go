@@ -18,6 +18,9 @@ type Config struct {
 	Runtime      Runtime
 	Bench        Bench
 	Router       Router
+	// Patcher and Inventories are for the package lists of releases; nil: there are none.
+	Patcher     Patcher
+	Inventories Inventories
 
 	// Domain is the server's: an app is served at <app>.<Domain>.
 	Domain string

@@ -142,6 +142,7 @@ func (w *worker) follow(j *job) (moved bool) {
 // is tried again.
 func (w *worker) settleSwitch(ctx context.Context, j *job, h handover, moved bool) {
 	defer w.switches.Done()
+	defer w.takeStock(ctx, h.new)
 	defer w.e.tend(w.app)
 	defer w.e.settle(j)
 	ctx, cancel := context.WithCancel(ctx)

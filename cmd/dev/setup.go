@@ -34,6 +34,7 @@ var needs = map[string][]tool{
 		{"/usr/sbin/smtp-sink", "postfix"},
 		{"mmdebstrap", "mmdebstrap"},
 		{"strace", "strace"},
+		{"rpmbuild", "rpm"},
 		{"hey", "hey"},
 		{"wrk", "wrk"},
 		{"unshare", "util-linux"},

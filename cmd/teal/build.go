@@ -13,6 +13,7 @@ import (
 	"github.com/docker/docker/client"
 
 	"teal/builder"
+	"teal/builder/packages"
 	"teal/console"
 	"teal/deploy"
 	"teal/gitserver"
@@ -56,6 +57,7 @@ func (d *daemonParts) build(ctx context.Context, n notify.Config) error {
 		Store: d.db, Repositories: d.repos, Builder: d.builder, Runtime: d.runtime, Bench: d.runtime, Router: d.router,
 		Domain: d.Domain, Defaults: &defaults, MaxBuilds: d.MaxBuilds,
 		Budget: deploy.Budget{App: int64(d.DiskApp) << 20, Total: int64(d.DiskTotal) << 20}, Listening: d.runtime.ListeningPorts,
+		Patcher: d.builder, Inventories: d.db,
 		Log: d.log, Told: d.notifier.Told,
 	})
 	if err := d.buildScheduler(); err != nil {
@@ -172,7 +174,7 @@ func (d *daemonParts) buildEdges() (err error) {
 		DefaultSchedule: d.PatchSchedule,
 		CheckDomain:     func(host string) error { return deploy.CheckDomain(host, d.Domain) },
 		CheckSchedule:   func(spec string) error { _, err := schedule.ParseSpec(spec); return err },
-		NextPatch:       d.scheduler.NextRun, MailSet: d.Mail.Host != "", HostFingerprints: d.git.HostFingerprints(),
+		NextPatch:       d.scheduler.NextRun, SBOM: sbom, MailSet: d.Mail.Host != "", HostFingerprints: d.git.HostFingerprints(),
 		Version: version, Log: d.log,
 	})
 	d.console = console.New(console.Config{
@@ -182,6 +184,15 @@ func (d *daemonParts) buildEdges() (err error) {
 		Secure: isHTTPS(d.ConsoleURL), Log: d.log,
 	})
 	return nil
+}
+
+// sbom writes the packages of a release as a document in one of two formats.
+func sbom(format string, r deploy.Release, i deploy.Inventory) ([]byte, error) {
+	s := packages.Subject{App: r.App, Release: r.Number, Image: r.Image, Made: r.CreatedAt, Tool: "teal-" + version}
+	if format == "cyclonedx" {
+		return packages.CycloneDX(s, i)
+	}
+	return packages.SPDX(s, i)
 }
 
 // notify is the part of the configuration that says how alerts travel.

@@ -46,6 +46,9 @@ type Config struct {
 	// NextPatch tells when the app will be patched next; false when it won't be.
 	// nil: not shown.
 	NextPatch func(app deploy.App) (time.Time, bool)
+	// SBOM writes the packages of a release as a document, in the format "spdx" or
+	// "cyclonedx". nil: there are none.
+	SBOM func(format string, r deploy.Release, i deploy.Inventory) ([]byte, error)
 	// MailSet: a mail server is set, so that alerts leave this machine.
 	MailSet bool
 	// HostFingerprints are those of the SSH server's own keys ("SHA256:…").

@@ -34,6 +34,8 @@
 //	             "created_at", "image", "live", "previous", "staged", "gone"}]}
 //	deployments  {"app", "deployments": [DEPLOYMENT]}
 //	receipt      DEPLOYMENT
+//	sbom         {"app", "release", "image", "system", "packages": [{"kind", "name", "version", "arch",
+//	             "source", "source_version"}], "unknown": ["what could not be told"]}
 //	config list  {"app", "config": [{"key", "value"}]}; value is there with --show only
 //	domains list {"app", "url", "domains": ["shop.example.com"]}
 //	access list  {"app", "access": [{"user", "right"}]}

@@ -74,3 +74,21 @@ func (w *world) Wait(ctx context.Context, id deploy.DeploymentID, _ time.Duratio
 }
 
 func (w *world) Watch(deploy.DeploymentID) *deploy.Watcher { return nil }
+
+func (w *world) Inventory(ctx context.Context, app deploy.AppName, release int) (deploy.Release, deploy.Inventory, error) {
+	if release == 0 {
+		release = w.apps[app].Live
+	}
+	r, err := w.Release(ctx, app, release)
+	if err != nil {
+		return r, deploy.Inventory{}, err
+	}
+	return r, deploy.Inventory{
+		System: "Debian GNU/Linux 12 (bookworm)", Distro: "debian", Codename: "bookworm",
+		Packages: []deploy.Package{
+			{Kind: deploy.PackageDeb, Name: "libssl3", Version: "3.0.15-1", Arch: "amd64", Source: "openssl"},
+			{Kind: deploy.PackageNPM, Name: "express", Version: "4.19.2"},
+		},
+		Unknown: []string{"the rpm database has a format that Teal can't read"},
+	}, w.broken["inventory"]
+}

@@ -113,6 +113,7 @@ type Engine interface {
 	Starter
 	Switcher
 	Follower
+	Inspector
 }
 
 // Starter begins deployments.
@@ -121,6 +122,11 @@ type Starter interface {
 	Redeploy(ctx context.Context, app deploy.AppName, o deploy.Options, by string) (deploy.Deployment, error)
 	Reconfigure(ctx context.Context, app deploy.AppName, by string) (deploy.Deployment, error)
 	Patch(ctx context.Context, app deploy.AppName) (deploy.Deployment, error)
+}
+
+// Inspector looks into releases.
+type Inspector interface {
+	Inventory(ctx context.Context, app deploy.AppName, release int) (deploy.Release, deploy.Inventory, error)
 }
 
 // Switcher acts on what is there.

@@ -61,7 +61,7 @@ var table = []group{
 	{"Apps", []command{appsRow, createRow, destroyRow, psRow, logsRow}},
 	{"Deployments", []command{
 		deploymentsRow, releasesRow, receiptRow,
-		rollbackRow, promoteRow, redeployRow, cancelRow, patchRow,
+		rollbackRow, promoteRow, redeployRow, cancelRow, patchRow, sbomRow,
 	}},
 	{"Settings of an app", []command{configRow, domainsRow, branchRow, scheduleRow, accessRow}},
 	{"You", []command{loginRow, whoamiRow, keysRow}},

@@ -121,6 +121,7 @@ var matrix = []struct {
 	{[]string{"releases", "shop"}, "vera"},
 	{[]string{"deployments", "shop"}, "vera"},
 	{[]string{"receipt", "shop"}, "vera"},
+	{[]string{"sbom", "shop"}, "vera"},
 	{[]string{"domains", "list", "shop"}, "vera"},
 	{[]string{"branch", "shop"}, "vera"},
 	{[]string{"schedule", "shop"}, "vera"},

@@ -1,0 +1,139 @@
+package packages
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"teal/deploy"
+)
+
+// TestDpkgListIsWhatDpkgSays compares with dpkg itself, on the packages of the
+// machine that runs the test.
+func TestDpkgListIsWhatDpkgSays(t *testing.T) {
+	status, err := os.ReadFile(statusFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, p := range dpkg(status) {
+		source, version := p.From()
+		got = append(got, fmt.Sprintf("%s %s %s %s %s", p.Name, p.Version, p.Arch, source, version))
+	}
+	out, err := exec.Command("dpkg-query", "-W", "-f", "${db:Status-Status} ${Package} ${Version} ${Architecture} ${source:Package} ${source:Version}\n").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for line := range strings.Lines(string(out)) {
+		if rest, ok := strings.CutPrefix(strings.TrimSpace(line), "installed "); ok {
+			want = append(want, rest)
+		}
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if len(got) == 0 || !slices.Equal(got, want) {
+		t.Errorf("%d packages, dpkg-query says %d; first difference: %s", len(got), len(want), firstDifference(got, want))
+	}
+}
+
+func firstDifference(a, b []string) string {
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			return fmt.Sprintf("%q and %q", a[i], b[i])
+		}
+	}
+	return "one is longer"
+}
+
+func TestDistrolessParagraphsCountAsInstalled(t *testing.T) {
+	got := dpkg([]byte("Package: libc6\nVersion: 2.36-9\nArchitecture: amd64\nSource: glibc\nDescription: C library\n with: a line that looks like a field\n\n\nPackage: gone\nStatus: deinstall ok config-files\nVersion: 1\n"))
+	want := []deploy.Package{{Kind: "deb", Name: "libc6", Version: "2.36-9", Arch: "amd64", Source: "glibc"}}
+	if !slices.Equal(got, want) {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestAlpineDatabaseIsRead(t *testing.T) {
+	got := apk([]byte("C:Q1xyz=\nP:musl\nV:1.2.5-r0\nA:x86_64\no:musl\nF:lib\nR:ld.so\n\nP:libcrypto3\nV:3.3.2-r1\nA:x86_64\no:openssl\n"))
+	want := []deploy.Package{
+		{Kind: "apk", Name: "musl", Version: "1.2.5-r0", Arch: "x86_64"},
+		{Kind: "apk", Name: "libcrypto3", Version: "3.3.2-r1", Arch: "x86_64", Source: "openssl"},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestRPMDatabaseIsRead has rpm itself make the database.
+func TestRPMDatabaseIsRead(t *testing.T) {
+	dir := t.TempDir()
+	run := func(name string, args ...string) {
+		t.Helper()
+		if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", name, err, out)
+		}
+	}
+	spec := filepath.Join(dir, "hello.spec")
+	text := "Name: hello\nVersion: 2.12\nRelease: 3.fc40\nEpoch: 1\nSummary: s\nLicense: MIT\nBuildArch: noarch\n%description\nd\n%files\n"
+	if err := os.WriteFile(spec, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run("rpmbuild", "-bb", "--define", "_topdir "+dir, spec)
+	db := filepath.Join(dir, "db")
+	run("rpm", "--dbpath", db, "--initdb")
+	run("rpm", "--dbpath", db, "-i", "--justdb", "--nodeps", filepath.Join(dir, "RPMS/noarch/hello-2.12-3.fc40.noarch.rpm"))
+	data, err := os.ReadFile(filepath.Join(db, "rpmdb.sqlite"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := rpmSQLite(t.Context(), data)
+	want := []deploy.Package{{Kind: "rpm", Name: "hello", Version: "1:2.12-3.fc40", Arch: "noarch"}}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%+v %v", got, err)
+	}
+}
+
+func TestRPMHeaderThatLiesIsRefused(t *testing.T) {
+	for _, b := range []string{"", "\xff\xff\xff\xff\xff\xff\xff\xff", "\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03\xe8\x00\x00\x00\x06\xff\xff\xff\xff\x00\x00\x00\x01"} {
+		if p, err := rpmHeader([]byte(b)); err == nil {
+			t.Errorf("%q was read as %+v", b, p)
+		}
+	}
+}
+
+func FuzzHostileDatabases(f *testing.F) {
+	f.Add([]byte("Package: a\nVersion: 1\n\nP:a\nV:1\n"))
+	f.Add([]byte(`{"packages":{"node_modules/a":{"version":"1"}}}`))
+	f.Add([]byte("\x00\x00\x00\x01\x00\x00\x00\x04\x00\x00\x03\xe8\x00\x00\x00\x06\x00\x00\x00\x00\x00\x00\x00\x01abc\x00"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		dpkg(b)
+		apk(b)
+		osRelease(b)
+		_, _ = npmLock(b)
+		_, _ = rpmHeader(b)
+		_, _ = distInfo(strings.NewReader(string(b)))
+		_, _ = goModules(strings.NewReader(string(b)))
+	})
+}
+
+func TestNPMListIsOfWhatIsInstalled(t *testing.T) {
+	got, err := npmLock([]byte(`{"packages": {"": {"name": "shop", "version": "1.0.0"},
+		"node_modules/express": {"version": "4.19.2"}, "node_modules/a/node_modules/@x/y": {"version": "2.0.0"},
+		"node_modules/alias": {"name": "real", "version": "3.0.0"}, "node_modules/here": {"link": true, "version": "1.0.0"}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := deploy.Inventory{Packages: got}
+	list.Sort()
+	want := []deploy.Package{
+		{Kind: "npm", Name: "@x/y", Version: "2.0.0"}, {Kind: "npm", Name: "express", Version: "4.19.2"}, {Kind: "npm", Name: "real", Version: "3.0.0"},
+	}
+	if !slices.Equal(list.Packages, want) {
+		t.Errorf("%+v", list.Packages)
+	}
+}

@@ -1,0 +1,179 @@
+package packages
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/client"
+
+	"teal/deploy"
+)
+
+// shelf imports images that tests look into.
+type shelf struct {
+	t  *testing.T
+	ns string
+	Reader
+}
+
+func newShelf(t *testing.T) shelf {
+	t.Helper()
+	engine, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ns := "t" + strings.ToLower(rand.Text()[:10])
+	t.Cleanup(func() {
+		left, err := engine.ContainerList(context.Background(), container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", "teal.namespace="+ns))})
+		if err != nil || len(left) > 0 {
+			t.Errorf("%d containers are left: %v", len(left), err)
+		}
+		_ = engine.Close()
+	})
+	return shelf{t, ns, Reader{Engine: engine, Namespace: ns}}
+}
+
+// image imports files (links: "-> target") with changes to the configuration.
+func (s shelf) image(files map[string]string, changes ...string) string {
+	s.t.Helper()
+	var root bytes.Buffer
+	w := tar.NewWriter(&root)
+	for name, text := range files {
+		h := &tar.Header{Name: name, Mode: 0o755, Size: int64(len(text)), Typeflag: tar.TypeReg}
+		if target, isLink := strings.CutPrefix(text, "-> "); isLink {
+			h, text = &tar.Header{Name: name, Mode: 0o777, Linkname: target, Typeflag: tar.TypeSymlink}, ""
+		}
+		if err := w.WriteHeader(h); err != nil {
+			s.t.Fatal(err)
+		}
+		if _, err := io.WriteString(w, text); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		s.t.Fatal(err)
+	}
+	ref := "teal-" + s.ns + "/" + strings.ToLower(rand.Text()[:8]) + ":latest"
+	r, err := s.Engine.ImageImport(s.t.Context(), image.ImportSource{Source: &root, SourceName: "-"}, ref, image.ImportOptions{Changes: changes})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, r)
+	_ = r.Close()
+	s.t.Cleanup(func() { _, _ = s.Engine.ImageRemove(context.Background(), ref, image.RemoveOptions{Force: true}) })
+	return ref
+}
+
+func (s shelf) read(ref string) deploy.Inventory {
+	s.t.Helper()
+	list, err := s.Read(s.t.Context(), ref)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return list
+}
+
+const debian = "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nID=debian\nVERSION_CODENAME=bookworm\n"
+
+func TestPackagesOfAnImageAreReadWithoutRunningIt(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	ref := s.image(map[string]string{
+		"etc/os-release":     "-> ../usr/lib/os-release",
+		"usr/lib/os-release": debian,
+		"var/lib/dpkg/status": "Package: libssl3\nStatus: install ok installed\nSource: openssl\nVersion: 3.0.15-1\nArchitecture: amd64\n\n" +
+			"Package: evil\x1b[2J\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n",
+		"work/node_modules/.package-lock.json":                                   `{"packages":{"node_modules/express":{"version":"4.19.2"}}}`,
+		"app/.venv/lib/python3.11/site-packages/Flask-3.0.dist-info/METADATA":    "Metadata-Version: 2.1\nName: Flask\nVersion: 3.0.0\n\nA text: that is none.\n",
+		"app/.venv/lib/python3.11/site-packages/flask/METADATA":                  "Name: no\nVersion: no\n",
+		"app/.venv/lib/python3.11/site-packages/broken-1.dist-info/METADATA":     "nothing",
+		"app/.venv/lib/python3.11/site-packages/broken-1.dist-info/sub/METADATA": "Name: no\nVersion: no\n",
+	}, "WORKDIR /work", "ENV NODE_VERSION=22.1.0", `CMD ["node", "x.js"]`)
+	list := s.read(ref)
+	want := []deploy.Package{
+		{Kind: "deb", Name: "evil?[2J", Version: "1", Arch: "all"},
+		{Kind: "deb", Name: "libssl3", Version: "3.0.15-1", Arch: "amd64", Source: "openssl"},
+		{Kind: "generic", Name: "node", Version: "22.1.0"},
+		{Kind: "npm", Name: "express", Version: "4.19.2"},
+		{Kind: "pypi", Name: "flask", Version: "3.0.0"},
+	}
+	if !slices.Equal(list.Packages, want) {
+		t.Errorf("%+v", list.Packages)
+	}
+	if list.System != "Debian GNU/Linux 12 (bookworm)" || list.Distro != "debian" || list.Codename != "bookworm" || len(list.Unknown) != 0 {
+		t.Errorf("%+v", list)
+	}
+}
+
+func TestGoProgramOnScratchTellsItsModules(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	program, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := s.read(s.image(map[string]string{"app": string(program)}, `ENTRYPOINT ["/app"]`))
+	// A test's program does not list its modules, but the standard library.
+	want := deploy.Package{Kind: deploy.PackageGo, Name: "stdlib", Version: strings.TrimPrefix(runtime.Version(), "go")}
+	if !slices.Equal(list.Packages, []deploy.Package{want}) || list.System != "" {
+		t.Errorf("%+v", list)
+	}
+}
+
+func TestWhatCannotBeToldIsSaid(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	for part, files := range map[string]map[string]string{
+		"no package database":      {"etc/os-release": "PRETTY_NAME=Strange\nID=strange\n"},
+		"format that Teal can't":   {"etc/os-release": "PRETTY_NAME=Old\n", "var/lib/rpm/Packages": "x"},
+		"rpm database makes no":    {"etc/os-release": "PRETTY_NAME=New\n", "var/lib/rpm/rpmdb.sqlite": "no database at all"},
+		"npm's lock file makes no": {"app/node_modules/.package-lock.json": "{"},
+	} {
+		list := s.read(s.image(files))
+		if len(list.Unknown) == 0 || !strings.Contains(strings.Join(list.Unknown, "\n"), part) {
+			t.Errorf("%q is not said: %q", part, list.Unknown)
+		}
+	}
+}
+
+func TestLinksThatLeadNowhereEndTheReading(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	list := s.read(s.image(map[string]string{
+		"etc/os-release": "-> /a", "a": "-> /b", "b": "-> /a", "var/lib/dpkg/status": "-> /var/lib/dpkg/status", "app": "-> /proc/1/exe",
+	}, `ENTRYPOINT ["/app"]`))
+	if len(list.Packages) != 0 {
+		t.Errorf("%+v", list)
+	}
+}
+
+func TestImageThatIsGoneIsNotFound(t *testing.T) {
+	t.Parallel()
+	if _, err := newShelf(t).Read(t.Context(), "sha256:"+strings.Repeat("0", 64)); !errdefs.IsNotFound(err) {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestReadingEndsWithItsContextAndLeavesNothing(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	ref := s.image(map[string]string{"etc/os-release": debian})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.Read(ctx, ref); !errors.Is(err, context.Canceled) {
+		t.Errorf("error is %v", err)
+	}
+}

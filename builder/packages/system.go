@@ -1,0 +1,110 @@
+package packages
+
+import (
+	"strings"
+
+	"teal/deploy"
+)
+
+// osRelease reads the fields of an os-release file (os-release(5)): words or
+// quoted strings, with backslashes before quotes, dollars and the like.
+func osRelease(text []byte) map[string]string {
+	fields := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		key, value, ok := strings.Cut(strings.TrimSpace(line), "=")
+		if !ok || strings.HasPrefix(key, "#") {
+			continue
+		}
+		if n := len(value); n >= 2 && (value[0] == '"' || value[0] == '\'') && value[n-1] == value[0] {
+			value = value[1 : n-1]
+		}
+		fields[key] = deploy.Clean(strings.ReplaceAll(value, `\`, ""), 100)
+	}
+	return fields
+}
+
+// dpkg reads dpkg's status file, or a file of distroless' status.d: paragraphs
+// of "Key: value" (deb-control(5)). Only what is installed counts; paragraphs
+// without a Status, as in status.d, are.
+func dpkg(status []byte) []deploy.Package {
+	var all []deploy.Package
+	fields := map[string]string{}
+	end := func() {
+		defer clear(fields)
+		installed := fields["Status"] == "" || strings.HasSuffix(fields["Status"], " installed")
+		if fields["Package"] == "" || fields["Version"] == "" || !installed {
+			return
+		}
+		p := deploy.Package{Kind: deploy.PackageDeb, Name: fields["Package"], Version: fields["Version"], Arch: fields["Architecture"]}
+		// "Source: openssl (3.0.15-1)"; the version only when it is another one.
+		source, version, _ := strings.Cut(fields["Source"], " ")
+		if source != p.Name {
+			p.Source = source
+		}
+		p.SourceVersion = strings.Trim(version, "() ")
+		all = append(all, p)
+	}
+	for line := range strings.Lines(string(status)) {
+		line = strings.TrimRight(line, "\r\n")
+		if line == "" {
+			end()
+			continue
+		}
+		if key, value, ok := strings.Cut(line, ":"); ok && key != "" && key[0] != ' ' && key[0] != '\t' {
+			fields[key] = strings.TrimSpace(value)
+		}
+	}
+	end()
+	return all
+}
+
+// apk reads Alpine's /lib/apk/db/installed: paragraphs of "K:value", of which P
+// is the name, V the version, A the architecture and o the origin.
+func apk(installed []byte) []deploy.Package {
+	var all []deploy.Package
+	var p deploy.Package
+	end := func() {
+		if p.Name != "" && p.Version != "" {
+			p.Kind = deploy.PackageApk
+			if p.Source == p.Name {
+				p.Source = ""
+			}
+			all = append(all, p)
+		}
+		p = deploy.Package{}
+	}
+	for line := range strings.Lines(string(installed)) {
+		key, value, ok := strings.Cut(strings.TrimRight(line, "\r\n"), ":")
+		switch {
+		case key == "" && !ok:
+			end()
+		case key == "P":
+			p.Name = value
+		case key == "V":
+			p.Version = value
+		case key == "A":
+			p.Arch = value
+		case key == "o":
+			p.Source = value
+		}
+	}
+	end()
+	return all
+}
+
+// runtimes takes the versions of language runtimes from the variables that
+// official images set, where no package manager knows of them.
+func runtimes(env []string) []deploy.Package {
+	known := map[string]string{
+		"NODE_VERSION": "node", "PYTHON_VERSION": "python", "RUBY_VERSION": "ruby", "PHP_VERSION": "php",
+		"JAVA_VERSION": "java", "RUST_VERSION": "rust", "GOLANG_VERSION": "go", "NGINX_VERSION": "nginx",
+	}
+	var all []deploy.Package
+	for _, line := range env {
+		key, value, _ := strings.Cut(line, "=")
+		if name := known[key]; name != "" && value != "" {
+			all = append(all, deploy.Package{Kind: deploy.PackageRuntime, Name: name, Version: deploy.Clean(value, 60)})
+		}
+	}
+	return all
+}
