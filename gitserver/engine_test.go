@@ -53,8 +53,12 @@ func (e *engine) Receive(ctx context.Context, p deploy.Push) (deploy.Deployment,
 		e.inspect(ctx, p)
 	}
 	e.next++
+	room := 4096
+	if e.trusting {
+		room = 1 // it keeps them all
+	}
 	a := &attempt{
-		e: e, lines: make(chan deploy.LogLine, 4096), settled: make(chan struct{}), canceled: make(chan string, 1),
+		e: e, lines: make(chan deploy.LogLine, room), settled: make(chan struct{}), canceled: make(chan string, 1),
 		id: e.next, push: p,
 		d: deploy.Deployment{ID: e.next, App: p.App, Cause: deploy.CausePush, State: deploy.Queued, Push: p, By: p.By},
 	}
