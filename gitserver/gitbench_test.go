@@ -72,7 +72,7 @@ func BenchmarkGit(b *testing.B) {
 	c := w.newClone("anna", "shop")
 	c.env = []string{"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=gc.auto", "GIT_CONFIG_VALUE_0=0"}
 	w.stop()
-	m := &bench{b: b, w: w, c: c, runs: 3}
+	m := &bench{b: b, w: w, c: c, runs: 7}
 	m.history()
 	m.cmd = w.startDaemon(c)
 	behind := startSSHD(b, w)

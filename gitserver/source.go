@@ -157,7 +157,7 @@ func (l *lister) add(line string) error {
 	mode, meta, _ := strings.Cut(meta, " ")
 	_, meta, _ = strings.Cut(meta, " ") // the type follows from the mode
 	id, size, _ := strings.Cut(meta, " ")
-	if !isHash(id) || name == "" {
+	if len(id) != len(noHash) || name == "" {
 		return fmt.Errorf("git lists the tree in a way that Teal does not know")
 	}
 	l.entries++

@@ -132,7 +132,7 @@ type Inspector interface {
 // Switcher acts on what is there.
 type Switcher interface {
 	Promote(ctx context.Context, app deploy.AppName, by string) (deploy.Deployment, error)
-	Cancel(ctx context.Context, app deploy.AppName, by string) (deploy.Deployment, error)
+	Cancel(ctx context.Context, app deploy.AppName, id deploy.DeploymentID, by string) (deploy.Deployment, error)
 	Destroy(ctx context.Context, app deploy.AppName, by string) error
 	Reroute(ctx context.Context, app deploy.AppName) error
 }
