@@ -7,7 +7,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/docker/docker/api/types/registry"
+	registryapi "github.com/docker/docker/api/types/registry"
 )
 
 // dockerHub is the name that Docker's configuration file has for the registry
@@ -17,7 +17,7 @@ const dockerHub = "https://index.docker.io/v1/"
 var hubHosts = []string{"docker.io", "index.docker.io", "registry-1.docker.io"}
 
 // logins are the credentials for registries, by host.
-type logins map[string]registry.AuthConfig
+type logins map[string]registryapi.AuthConfig
 
 // readLogins reads the file that "docker login" writes ($HOME/.docker/config.json):
 // auths.<host>.auth is base64 of "user:password". It is read anew for each build.
@@ -46,7 +46,7 @@ func readLogins(path string) (logins, error) {
 		if err != nil || !ok && entry.IdentityToken == "" {
 			return nil, fmt.Errorf("%s: the entry for %s has no user and password", path, host)
 		}
-		out[plainRegistry(host)] = registry.AuthConfig{Username: user, Password: strings.TrimRight(password, "\x00"), IdentityToken: entry.IdentityToken}
+		out[plainRegistry(host)] = registryapi.AuthConfig{Username: user, Password: strings.TrimRight(password, "\x00"), IdentityToken: entry.IdentityToken}
 	}
 	return out, nil
 }
@@ -73,7 +73,7 @@ func (l logins) encoded(ref string) string {
 	if !ok {
 		return ""
 	}
-	text, err := registry.EncodeAuthConfig(auth)
+	text, err := registryapi.EncodeAuthConfig(auth)
 	if err != nil {
 		return ""
 	}
