@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -119,6 +118,12 @@ func (d *daemonParts) buildRouter() (err error) {
 		return err
 	}
 	c := router.Config{Domain: d.Domain, TrustedProxies: trusted, PreviewAllowed: d.gate.allowed, Log: d.log}
+	if c.DefaultApp, err = d.defaultApp(); err != nil {
+		return err
+	}
+	if c.CookieKey, err = cookieKey(d.dir); err != nil {
+		return err
+	}
 	if d.TLS.Cert != "" {
 		if c.TLS, err = router.OwnCertificate(d.TLS.Cert, d.TLS.Key); err != nil {
 			return err
@@ -129,7 +134,7 @@ func (d *daemonParts) buildRouter() (err error) {
 	case "-":
 		c.AccessLog = d.stdout
 	default:
-		f, err := os.OpenFile(d.AccessLog, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o640)
+		f, err := router.OpenLogFile(d.AccessLog, int64(max(d.AccessLogSize, 0))<<20, d.AccessLogKeep)
 		if err != nil {
 			return fmt.Errorf("cannot open the access log: %w", err)
 		}
