@@ -53,6 +53,9 @@ const maxManifest = 64 << 10
 //	memory = "512MiB"                # 16MiB to 1TiB; kB, MB, GB are powers of 1000, KiB, MiB, GiB of 1024
 //	cpus = 1.5                       # cores, 0.05 to 512
 //	pids = 512                       # processes and threads, 8 to 1000000
+//
+//	[router]
+//	redirect = true                  # http is redirected to https, for hosts that have a certificate
 type Manifest struct {
 	Settings   deploy.Settings
 	Dockerfile string            // "" when the file does not say
@@ -88,6 +91,9 @@ type manifestFile struct {
 		CPUs   *float64 `toml:"cpus"`
 		PIDs   *int64   `toml:"pids"`
 	} `toml:"limits"`
+	Router struct {
+		Redirect *bool `toml:"redirect"`
+	} `toml:"router"`
 }
 
 // manifestKeys are the keys that a misspelled one is compared with.
@@ -97,6 +103,7 @@ var manifestKeys = []string{
 	"probe", "probe.path", "probe.interval", "probe.timeout", "probe.start_timeout",
 	"switch", "switch.grace", "switch.drain", "switch.stop",
 	"limits", "limits.memory", "limits.cpus", "limits.pids",
+	"router", "router.redirect",
 }
 
 // ParseManifest reads a teal.toml over the defaults. The error is one line for
@@ -164,6 +171,7 @@ func (m *Manifest) overlay(f manifestFile) error {
 		memory(f.Limits.Memory, &s.Memory),
 		cpus(f.Limits.CPUs, &s.CPUs),
 		number("limits.pids", f.Limits.PIDs, 8, 1000000, func(n int64) { s.PIDs = n }),
+		choice(f.Router.Redirect, &s.Redirect),
 	))
 }
 
@@ -185,6 +193,14 @@ func number(key string, value *int64, low, high int64, set func(int64)) error {
 		return fmt.Errorf("%s = %d is out of range: %d to %d", key, *value, low, high)
 	}
 	set(*value)
+	return nil
+}
+
+// choice takes a yes or no, which can't be out of range.
+func choice(value, to *bool) error {
+	if value != nil {
+		*to = *value
+	}
 	return nil
 }
 

@@ -24,7 +24,6 @@ type solve struct {
 	labels     map[string]string
 	tags       []string
 	secrets    map[string][]byte
-	logins     logins
 	noCache    bool
 	log        *slog.Logger
 }
@@ -39,7 +38,7 @@ func (e *solveError) Error() string { return e.message }
 // upload when the commit could not be read, and wraps ErrEngineAway when the
 // Engine is gone.
 func (s solve) run(ctx context.Context, p *progress) (string, error) {
-	session, err := openSession(ctx, s.engine, s.upload, s.secrets, s.logins, s.log)
+	session, err := openSession(ctx, s.engine, s.upload, s.secrets, s.log)
 	if err != nil {
 		return "", engineError(ctx, s.engine, err)
 	}

@@ -48,12 +48,11 @@ type Stack struct {
 	now    func() time.Time
 	limit  int64 // MaxLogBytes
 
-	registryConfig, mirror string
-	caFile                 string
-	goImage                string
-	goProxy                string
-	debianImage            string
-	debianSuite            string
+	caFile      string
+	goImage     string
+	goProxy     string
+	debianImage string
+	debianSuite string
 
 	prefix  string   // stackPrefix; tests have their own
 	warm    []string // packages whose compiled form teal/go carries

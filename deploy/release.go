@@ -86,7 +86,7 @@ type Settings struct {
 	SingleWriter bool          `json:"single_writer,omitempty"`
 	Hold         time.Duration `json:"hold,omitempty"`
 	Sticky       bool          `json:"sticky,omitempty"`   // clients stay on their instance
-	Redirect     bool          `json:"redirect,omitempty"` // http is redirected to https
+	Redirect     bool          `json:"redirect,omitempty"` // http is redirected to https, for hosts that have a certificate
 	// CheckInterval is how often the router looks at a running instance, at
 	// ProbePath; 0: it does not.
 	CheckInterval time.Duration `json:"check_interval,omitempty"`
@@ -138,5 +138,6 @@ func DefaultSettings() Settings {
 		PIDs:           512,
 		BuildTimeout:   20 * time.Minute,
 		Keep:           5,
+		Redirect:       true,
 	}
 }

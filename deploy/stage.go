@@ -83,7 +83,7 @@ func (w *worker) resume(ctx context.Context, by string) (Deployment, error) {
 	if w.busy() {
 		return Deployment{}, fmt.Errorf("%w: a deployment of %s is under way; wait for it or cancel it", ErrBusy, w.app)
 	}
-	j, err := w.reopen(ctx, 0)
+	j, err := w.reopen(ctx)
 	if err != nil {
 		return Deployment{}, err
 	}
@@ -99,14 +99,13 @@ func (w *worker) resume(ctx context.Context, by string) (Deployment, error) {
 }
 
 // reopen gives the staged deployment a new job: the one of its push has settled.
-// ErrNothing when none is staged, or another one than id (0: any).
-func (w *worker) reopen(ctx context.Context, id DeploymentID) (*job, error) {
+func (w *worker) reopen(ctx context.Context) (*job, error) {
 	open, err := w.e.Store.Open(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, d := range open {
-		if d.App != w.app || d.State != Staged || id != 0 && d.ID != id {
+		if d.App != w.app || d.State != Staged {
 			continue
 		}
 		r, err := w.e.Store.Release(ctx, w.app, d.Release)
@@ -118,19 +117,9 @@ func (w *worker) reopen(ctx context.Context, id DeploymentID) (*job, error) {
 	return nil, fmt.Errorf("%w: no release of %s is staged", ErrNothing, w.app)
 }
 
-// cancelStaged has the worker take the staged release away: that of the
-// deployment, or whichever it is (0).
-func (w *worker) cancelStaged(ctx context.Context, id DeploymentID, why *interruption) (Deployment, error) {
-	if id != 0 {
-		d, err := w.e.Store.Deployment(ctx, id)
-		if err == nil && (d.App != w.app || d.State != Staged) {
-			err = fmt.Errorf("%w: deployment %d of %s is over", ErrNothing, id, w.app)
-		}
-		if err != nil {
-			return Deployment{}, err
-		}
-	}
-	j, err := w.resumeToEnd(ctx, id, why)
+// cancelStaged has the worker take the staged release away.
+func (w *worker) cancelStaged(ctx context.Context, why *interruption) (Deployment, error) {
+	j, err := w.resumeToEnd(ctx, why)
 	switch {
 	case errors.Is(err, ErrNothing):
 		return Deployment{}, fmt.Errorf("%w: nothing is under way for %s", ErrNothing, w.app)
@@ -141,13 +130,13 @@ func (w *worker) cancelStaged(ctx context.Context, id DeploymentID, why *interru
 }
 
 // resumeToEnd takes the staged deployment up again, to end it.
-func (w *worker) resumeToEnd(ctx context.Context, id DeploymentID, why *interruption) (*job, error) {
+func (w *worker) resumeToEnd(ctx context.Context, why *interruption) (*job, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.busy() {
 		return nil, fmt.Errorf("%w: something new is under way for %s", ErrBusy, w.app)
 	}
-	j, err := w.reopen(ctx, id)
+	j, err := w.reopen(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +155,7 @@ func (w *worker) unstage(by Deployment) {
 	if app, err := w.e.Store.App(ctx, w.app); err != nil || app.Staged == 0 {
 		return
 	}
-	j, err := w.reopen(ctx, 0)
+	j, err := w.reopen(ctx)
 	if err != nil {
 		w.e.Log.Error("Cannot end the staged deployment", "app", w.app, "error", err)
 		return

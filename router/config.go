@@ -16,9 +16,21 @@ type Config struct {
 	// Domain is the server's: apps are at <app>.<Domain>. It is used only to
 	// name the missing app on the page for an unknown host.
 	Domain string
-	// TLS is used for the TLS listeners given to Serve (see OwnCertificate);
+	// TLS is used for the TLS listeners given to Serve (see router/certs);
 	// without it they are refused. HTTP/2 is offered over it in any case.
 	TLS *tls.Config
+	// Secured tells whether production shows a certificate for the host: only
+	// then are requests without TLS redirected, for apps that want it. It is
+	// asked once per such request and must not wait. nil: none is.
+	Secured func(host string) bool
+	// SecurePort is the port of production with TLS as it stands in a URL:
+	// "" for 443, else ":8443".
+	SecurePort string
+	// Challenge gives the answer to an ACME HTTP-01 question, asked before the
+	// host is looked up; ok is false when it is none. nil: there is never one.
+	Challenge func(host, path string) (answer string, ok bool)
+	// Repointed is told that the table has changed, and must not wait; nil: nobody is.
+	Repointed func()
 	// TrustedProxies are the addresses whose X-Forwarded-*, Forwarded and
 	// X-Request-Id are believed. From anybody else these are dropped.
 	TrustedProxies []netip.Prefix

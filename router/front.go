@@ -28,8 +28,18 @@ func (f front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if f.end == preview && !x.mayPreview() {
 		return
 	}
-	if f.router.table.Load().find(x.host) == nil {
+	if answer, ok := f.router.challenge(f.end, r.Method, x.host, target(r)); ok {
+		x.say(http.StatusOK, "text/plain", answer)
+		return
+	}
+	e := f.router.table.Load().find(x.host)
+	if e == nil {
 		x.page(pageNoApp(x))
+		return
+	}
+	if to := f.router.redirect(e, f.end, x.secure(), x.host, target(r)); to != "" {
+		w.Header().Set("Location", to)
+		x.say(http.StatusPermanentRedirect, "text/plain; charset=utf-8", "This is served at "+to+"\n")
 		return
 	}
 	if fault := x.prepare(); fault != nil {

@@ -55,11 +55,11 @@ func certificateFiles(t testing.TB, serial int64) (certFile, keyFile string) {
 
 func ownTLS(t testing.TB) *tls.Config {
 	t.Helper()
-	c, err := OwnCertificate(certificateFiles(t, 1))
+	c, err := tls.LoadX509KeyPair(certificateFiles(t, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c
+	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{c}}
 }
 
 // clientHTTP2 speaks HTTP/2 only: over TLS, or from the first byte on plain TCP.
@@ -198,37 +198,5 @@ func TestConnectionFieldsAreRefusedInHTTP2(t *testing.T) {
 		if guard(req) == nil {
 			t.Errorf("%q is let in", req.Method+" "+req.RequestURI+" "+req.Host)
 		}
-	}
-}
-
-func TestCertificateIsReplacedWithItsFile(t *testing.T) {
-	certFile, keyFile := certificateFiles(t, 1)
-	o := &ownCertificate{certFile: certFile, keyFile: keyFile}
-	if err := o.load(); err != nil {
-		t.Fatal(err)
-	}
-	serial := func() int64 {
-		o.looked = time.Time{}
-		c, err := o.get(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c.Leaf.SerialNumber.Int64()
-	}
-	newCert, newKey := certificateFiles(t, 2)
-	later := time.Now().Add(time.Minute)
-	os.WriteFile(certFile, []byte("torn"), 0o600)
-	os.Chtimes(certFile, later, later)
-	if serial() != 1 {
-		t.Error("a torn file replaced the certificate")
-	}
-	os.Rename(newKey, keyFile)
-	os.Rename(newCert, certFile)
-	os.Chtimes(certFile, later.Add(time.Minute), later.Add(time.Minute))
-	if serial() != 2 {
-		t.Error("the new certificate is not used")
-	}
-	if _, err := OwnCertificate("/nowhere/cert.pem", keyFile); err == nil {
-		t.Error("a missing certificate is no error")
 	}
 }

@@ -107,9 +107,8 @@ func (r *Router) Point(route deploy.Route) {
 	if before != nil && route.Live.Release != 0 && route.Live.Release != before.route.Live.Release {
 		e.tallies.of(route.Live.Color).promotions.Add(1)
 	}
-	checked := e.checked()
-	e.sides[production] = r.side(e.tallies, route.App, route.Live, checked)
-	e.sides[preview] = r.side(e.tallies, route.App, route.Preview, checked)
+	e.sides[production] = r.side(e.tallies, route.App, route.Live)
+	e.sides[preview] = r.side(e.tallies, route.App, route.Preview)
 	r.place(next, e)
 	r.swap(next)
 	before.open(e)
@@ -140,6 +139,23 @@ func (r *Router) swap(next *table) {
 	next.fallback = next.apps[r.config.DefaultApp]
 	old := r.table.Swap(next)
 	close(old.replaced)
+	if r.config.Repointed != nil {
+		r.config.Repointed()
+	}
+}
+
+// Hosts gives the hosts that production answers to, each with its app. It may
+// be called at any time.
+func (r *Router) Hosts() map[string]deploy.AppName {
+	t := r.table.Load()
+	hosts := make(map[string]deploy.AppName, len(t.hosts)+len(t.wild))
+	for host, e := range t.hosts {
+		hosts[host] = e.route.App
+	}
+	for suffix, e := range t.wild {
+		hosts["*"+suffix] = e.route.App
+	}
+	return hosts
 }
 
 // place puts the entry into the table under its hosts, and gives up the hosts
@@ -194,7 +210,7 @@ func plainHosts(hosts []string) []string {
 }
 
 // side makes what a front-end shows, with the pool of the release if it is known.
-func (r *Router) side(counted *tallies, app deploy.AppName, b deploy.Backend, checked bool) side {
+func (r *Router) side(counted *tallies, app deploy.AppName, b deploy.Backend) side {
 	if b.Release == 0 {
 		return side{}
 	}
@@ -211,9 +227,7 @@ func (r *Router) side(counted *tallies, app deploy.AppName, b deploy.Backend, ch
 	p.tally.Store(s.tally)
 	for _, in := range b.Instances {
 		if in.Running && in.Addr.IsValid() {
-			one := p.instance(in)
-			one.watch(checked)
-			s.instances = append(s.instances, one)
+			s.instances = append(s.instances, p.instance(in))
 		}
 	}
 	return s

@@ -55,8 +55,7 @@ var needs = map[string][]tool{
 		{"wrk", "wrk"},
 		{"h2load", "nghttp2-client"},
 	},
-	"bench-git": {{"/usr/sbin/sshd", "openssh-server"}},
-	"image":     {{"mmdebstrap", "mmdebstrap"}},
+	"image": {{"mmdebstrap", "mmdebstrap"}},
 }
 
 // setup installs what the purpose needs and is not there, starts a container

@@ -24,8 +24,8 @@ func (d *daemonParts) hint() commands.Hint {
 
 // productionURL is where an app is served.
 func (d *daemonParts) productionURL(app deploy.AppName) string {
-	if d.doors.https != nil {
-		return fmt.Sprintf("https://%s.%s%s", app, d.Domain, suffix(d.doors.https, 443))
+	if host := string(app) + "." + d.Domain; d.doors.https != nil && d.certs.Covers(host) {
+		return "https://" + host + suffix(d.doors.https, 443)
 	}
 	return fmt.Sprintf("http://%s.%s%s", app, d.Domain, suffix(d.doors.http, 80))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -82,7 +83,6 @@ func (d *daemonParts) buildEngineSide(ctx context.Context, namespace string) (er
 	d.runtime = runtime.New(runtime.Config{Client: d.docker, Namespace: namespace, Subnets: subnets, Log: d.log})
 	d.builder = builder.New(builder.Config{
 		Engine: d.docker, Namespace: namespace, CAFile: d.CAFile, GoProxy: d.GoProxy,
-		RegistryConfig: d.RegistryConfig, Mirror: d.RegistryMirror,
 		MaxMemory: int64(d.BuildMemory) << 20, MaxCache: int64(d.BuildCache) << 20, MinFreeDisk: int64(d.DiskFree) << 20, Log: d.log,
 	})
 	return nil
@@ -113,28 +113,29 @@ func (d *daemonParts) buildRouter() (err error) {
 	if d.gate, err = newPreviewGate(d.dir); err != nil {
 		return err
 	}
-	trusted, err := d.trusted()
+	trusted, err := networks("--trusted-proxies", d.TrustedProxies)
 	if err != nil {
 		return err
 	}
-	c := router.Config{Domain: d.Domain, TrustedProxies: trusted, PreviewAllowed: d.gate.allowed, Log: d.log}
-	if c.DefaultApp, err = d.defaultApp(); err != nil {
+	if d.balancers, err = networks("--proxy-protocol", d.ProxyProtocol); err != nil {
 		return err
 	}
-	if c.CookieKey, err = cookieKey(d.dir); err != nil {
+	if err := d.buildCertificates(); err != nil {
 		return err
 	}
-	if d.TLS.Cert != "" {
-		if c.TLS, err = router.OwnCertificate(d.TLS.Cert, d.TLS.Key); err != nil {
-			return err
-		}
+	c := router.Config{
+		Domain: d.Domain, TrustedProxies: trusted, PreviewAllowed: d.gate.allowed, Log: d.log,
+		Challenge: d.certs.Answer, Repointed: d.certs.Wake,
+	}
+	if d.doors.https != nil {
+		c.TLS, c.Secured, c.SecurePort = d.certs.TLSConfig(), d.certs.Covers, suffix(d.doors.https, 443)
 	}
 	switch d.AccessLog {
 	case "":
 	case "-":
 		c.AccessLog = d.stdout
 	default:
-		f, err := router.OpenLogFile(d.AccessLog, int64(max(d.AccessLogSize, 0))<<20, d.AccessLogKeep)
+		f, err := os.OpenFile(d.AccessLog, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o640)
 		if err != nil {
 			return fmt.Errorf("cannot open the access log: %w", err)
 		}

@@ -45,17 +45,16 @@ type config struct {
 	Domain string `help:"Apps are served at <app>.DOMAIN." default:"localhost" env:"TEAL_DOMAIN"`
 
 	HTTP    string `help:"Address of the production front-end." default:":80" env:"TEAL_HTTP" name:"http"`
-	HTTPS   string `help:"Address of the production front-end with TLS; used when a certificate is set." default:":443" env:"TEAL_HTTPS" name:"https"`
+	HTTPS   string `help:"Address of the production front-end with TLS; used when --tls-cert or --acme-email is set." default:":443" env:"TEAL_HTTPS" name:"https"`
 	Preview string `help:"Address of the preview front-end: the color that is not active." default:":8888" env:"TEAL_PREVIEW"`
 	SSH     string `help:"Address for git push and commands." default:":2222" env:"TEAL_SSH" name:"ssh"`
 	Console string `help:"Address of the console. Keep it on loopback, or put TLS in front of it." default:"127.0.0.1:3000" env:"TEAL_CONSOLE"`
-
-	Metrics string `help:"Address of the metrics for Prometheus, at /metrics. No login guards them: keep it on loopback. off: none." default:"127.0.0.1:9180" env:"TEAL_METRICS"`
 
 	SSHHost    string `help:"Host name that people reach the SSH address by, for hints. Default: DOMAIN." env:"TEAL_SSH_HOST" name:"ssh-host"`
 	ConsoleURL string `help:"URL that people reach the console by. Default: http:// and its address." env:"TEAL_CONSOLE_URL" name:"console-url"`
 
 	TLS     tlsConfig     `embed:"" prefix:"tls-"`
+	ACME    acmeConfig    `embed:"" prefix:"acme-"`
 	Mail    mailConfig    `embed:"" prefix:"mail-"`
 	Webhook webhookConfig `embed:"" prefix:"webhook-"`
 	App     appDefaults   `embed:"" prefix:"app-"`
@@ -74,24 +73,27 @@ type config struct {
 	DiskApp     int `help:"Most disk of one app's images, MiB; 0: no bound." default:"10240" env:"TEAL_DISK_APP"`
 	DiskTotal   int `help:"Most disk of all apps' images, MiB; 0: no bound." default:"0" env:"TEAL_DISK_TOTAL"`
 
-	RegistryConfig string `help:"Docker configuration file (config.json) with credentials for registries that base images come from." env:"TEAL_REGISTRY_CONFIG"`
-	RegistryMirror string `help:"Registry (host, or host:port) that has copies of Docker Hub's images; it is asked first." env:"TEAL_REGISTRY_MIRROR"`
-
 	GoProxy string `help:"Go module proxy (URL) that the toolchain of teal/go comes from when this machine has no Go and no registry answers." env:"TEAL_GO_PROXY"`
 
 	TrustedProxies []string `help:"Addresses or networks whose X-Forwarded-* headers are believed." env:"TEAL_TRUSTED_PROXIES"`
+	ProxyProtocol  []string `help:"Addresses or networks of load balancers whose connections begin with a PROXY protocol header (v1 or v2)." env:"TEAL_PROXY_PROTOCOL"`
 	AccessLog      string   `help:"File for the access log, JSON lines; - is standard output. Default: none." env:"TEAL_ACCESS_LOG"`
-	AccessLogSize  int      `help:"Size, in MiB, at which the access log's file is rotated. 0: never." default:"100" env:"TEAL_ACCESS_LOG_SIZE"`
-	AccessLogKeep  int      `help:"Rotated files of the access log that are kept." default:"5" env:"TEAL_ACCESS_LOG_KEEP"`
-	DefaultApp     string   `help:"App that answers the hosts that no app has. Default: none, a page says so." env:"TEAL_DEFAULT_APP"`
 	AdminKeys      string   `help:"File with the first admin's public keys. Default: the keys of the user who runs teal." env:"TEAL_ADMIN_KEYS"`
 	LogFormat      string   `help:"text or json." default:"text" enum:"text,json" env:"TEAL_LOG_FORMAT"`
 	LogLevel       string   `help:"debug, info, warn or error." default:"info" enum:"debug,info,warn,error" env:"TEAL_LOG_LEVEL"`
 }
 
 type tlsConfig struct {
-	Cert string `help:"Certificate file (PEM) for the HTTPS front-end." env:"TEAL_TLS_CERT"`
-	Key  string `help:"Its key file." env:"TEAL_TLS_KEY"`
+	Cert []string `help:"Own certificates (PEM files with their chain), which win for the names they are for." env:"TEAL_TLS_CERT"`
+	Key  []string `help:"Their key files, in the same order." env:"TEAL_TLS_KEY"`
+}
+
+type acmeConfig struct {
+	Email  string `help:"Contact for an ACME authority. Setting it agrees to its terms and has certificates asked for, for every host of an app." env:"TEAL_ACME_EMAIL"`
+	CA     string `help:"Directory (URL) of the authority. Default: Let's Encrypt." env:"TEAL_ACME_CA" name:"ca"`
+	CAFile string `help:"Further certificate authorities (PEM) to trust when asking it: one of your own network." env:"TEAL_ACME_CA_FILE" name:"ca-file"`
+	KeyID  string `help:"Key identifier of an account that the authority has for you already." env:"TEAL_ACME_KEY_ID" name:"key-id"`
+	MACKey string `help:"Its MAC key (base64url)." env:"TEAL_ACME_MAC_KEY" name:"mac-key"`
 }
 
 type mailConfig struct {
@@ -139,33 +141,21 @@ func (a appDefaults) settings() (deploy.Settings, error) {
 	return s, nil
 }
 
-// trusted gives the trusted proxies as networks.
-func (c config) trusted() ([]netip.Prefix, error) {
+// networks reads a setting that lists addresses and networks.
+func networks(flag string, list []string) ([]netip.Prefix, error) {
 	var out []netip.Prefix
-	for _, s := range c.TrustedProxies {
+	for _, s := range list {
 		if addr, err := netip.ParseAddr(s); err == nil {
 			out = append(out, netip.PrefixFrom(addr, addr.BitLen()))
 			continue
 		}
 		p, err := netip.ParsePrefix(s)
 		if err != nil {
-			return nil, fmt.Errorf("--trusted-proxies: %q is neither an address nor a network such as 10.0.0.0/8", s)
+			return nil, fmt.Errorf("%s: %q is neither an address nor a network such as 10.0.0.0/8", flag, s)
 		}
 		out = append(out, p)
 	}
 	return out, nil
-}
-
-// defaultApp is the app that answers the hosts that nobody has; "" for none.
-func (c config) defaultApp() (deploy.AppName, error) {
-	if c.DefaultApp == "" {
-		return "", nil
-	}
-	app, err := deploy.ParseAppName(c.DefaultApp)
-	if err != nil {
-		return "", fmt.Errorf("--default-app: %w", err)
-	}
-	return app, nil
 }
 
 // location is the time zone of schedules.

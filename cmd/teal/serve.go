@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"teal/gitserver/commands"
 	"teal/notify"
 	"teal/router"
+	"teal/router/certs"
 	"teal/runtime"
 	"teal/schedule"
 	"teal/store"
@@ -108,6 +110,7 @@ type daemonParts struct {
 	runtime   *runtime.Docker
 	builder   *builder.Builder
 	router    *router.Router
+	certs     *certs.Manager
 	repos     *gitserver.Repos
 	git       *gitserver.Server
 	engine    *deploy.Engine
@@ -117,6 +120,7 @@ type daemonParts struct {
 	console   *console.Console
 	accessLog io.Closer
 	gate      previewGate
+	balancers []netip.Prefix // that speak the PROXY protocol
 }
 
 // command runs an operator's command that came over SSH.
@@ -155,12 +159,10 @@ func (d *daemonParts) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return named("engine", d.engine.Run(ctx)) })
 	group.Go(func() error { return named("runtime", d.runtime.Run(ctx)) })
+	group.Go(func() error { return named("certificates", d.certs.Run(ctx)) })
 	group.Go(func() error { return named("alerts", d.notifier.Run(ctx)) })
 	group.Go(func() error { return named("schedule", d.scheduler.Run(ctx)) })
-	group.Go(func() error { return named("console", d.serveHTTP(ctx, d.doors.console, d.console.Handler())) })
-	if d.doors.metrics != nil {
-		group.Go(func() error { return named("metrics", d.serveHTTP(ctx, d.doors.metrics, d.metrics())) })
-	}
+	group.Go(func() error { return named("console", d.serveConsole(ctx)) })
 	group.Go(func() error { return named("ssh", d.git.Serve(ctx, d.doors.ssh)) })
 	group.Go(func() error { return d.welcome(ctx) })
 	group.Go(func() error {
@@ -197,26 +199,21 @@ func (d *daemonParts) serveRouter(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	}
-	var secure []net.Listener
-	if d.doors.https != nil {
-		secure = append(secure, d.doors.https)
+	d.settleCertificates(ctx)
+	l := router.Listeners{
+		Production: []net.Listener{proxied(d.doors.http, d.balancers)},
+		Preview:    []net.Listener{proxied(d.doors.preview, d.balancers)},
 	}
-	return d.router.Serve(ctx, router.Listeners{
-		Production: []net.Listener{d.doors.http}, ProductionTLS: secure, Preview: []net.Listener{d.doors.preview},
-	})
+	if d.doors.https != nil {
+		l.ProductionTLS = []net.Listener{proxied(d.doors.https, d.balancers)}
+	}
+	return d.router.Serve(ctx, l)
 }
 
-// metrics serves /metrics and nothing else.
-func (d *daemonParts) metrics() http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", d.router.Metrics())
-	return mux
-}
-
-// serveHTTP serves the console, or the metrics, until ctx ends.
-func (d *daemonParts) serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
+// serveConsole serves the console until ctx ends.
+func (d *daemonParts) serveConsole(ctx context.Context) error {
 	server := &http.Server{
-		Handler:           h,
+		Handler:           d.console.Handler(),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
@@ -229,7 +226,7 @@ func (d *daemonParts) serveHTTP(ctx context.Context, l net.Listener, h http.Hand
 		defer cancel()
 		stopped <- server.Shutdown(grace)
 	})
-	err := server.Serve(l)
+	err := server.Serve(d.doors.console)
 	if stop() || !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}

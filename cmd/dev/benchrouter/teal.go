@@ -15,6 +15,7 @@ import (
 
 	"teal/deploy"
 	"teal/router"
+	"teal/router/certs"
 )
 
 // teal is Teal's router as "teal serve" makes it, in a process of its own.
@@ -76,12 +77,12 @@ func tealRouter(dir string) (*router.Router, error) {
 	if err != nil {
 		return nil, err
 	}
-	cert, err := router.OwnCertificate(filepath.Join(dir, certFile), filepath.Join(dir, keyFile))
+	shown, err := certs.New(certs.Config{Own: []certs.Pair{{Cert: filepath.Join(dir, certFile), Key: filepath.Join(dir, keyFile)}}})
 	if err != nil {
 		return nil, err
 	}
 	return router.New(router.Config{
-		Domain: "bench.test", AccessLog: log, TLS: cert, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Domain: "bench.test", AccessLog: log, TLS: shown.TLSConfig(), Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}), nil
 }
 
