@@ -29,7 +29,8 @@ bench: ## figures with a peer in the same run
 	go test -run '^$$' -bench Router -benchtime 5x ./router
 	go test -run '^$$' -bench Rollback ./store
 
-bench-git: ## pushes and exports against git's own server, as ratios
+bench-git: ## pushes and exports against git's own server behind sshd, as ratios
+	go run ./cmd/dev setup bench-git
 	go test -run '^$$' -bench 'Git$$' -benchtime 1x -timeout 20m ./gitserver
 
 bench-router: ## CPU, latency and memory against HAProxy, nginx and others; ARGS=-quick for a first look

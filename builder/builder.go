@@ -23,6 +23,12 @@ type Config struct {
 	// beside the host's own, for a company whose proxy opens HTTPS; "": none. Builds
 	// with a Dockerfile get the whole bundle as the secret "ca".
 	CAFile string
+	// RegistryConfig is a Docker configuration file with credentials for registries,
+	// as "docker login" writes it; it is read anew when needed. "": none.
+	RegistryConfig string
+	// Mirror is the host of a registry that has copies of Docker Hub's images; it
+	// is asked first. "": none.
+	Mirror string
 	// MaxLogBytes is how much of a build's output goes to its log; 0: 4 MiB.
 	MaxLogBytes int64
 	// MaxMemory is a ceiling for all builds together, in bytes, below what the
@@ -102,6 +108,7 @@ func NewStack(c Config) *Stack { return newStack(c.withDefaults()) }
 func newStack(c Config) *Stack {
 	return &Stack{
 		engine: c.Engine, log: c.Log, now: c.Now, limit: c.MaxLogBytes,
+		registryConfig: c.RegistryConfig, mirror: c.Mirror,
 		caFile: c.CAFile, goImage: c.GoImage, goProxy: c.GoProxy, debianImage: c.DebianImage, debianSuite: c.DebianSuite,
 		prefix: stackPrefix, warm: goWarm, variant: essential,
 		turn: make(chan struct{}, 1), checked: map[string]time.Time{}, answered: map[string]answer{},

@@ -62,7 +62,7 @@ var causes = []cause{
 	{
 		regexp.MustCompile(`^secret (\S+)(?:: | )not found`),
 		"the build wants the secret $1, which it is not given",
-		"the one secret that builds get is \"ca\", the bundle of certificate authorities",
+		"store it: build-secrets set APP $1 < file; \"ca\", the bundle of certificate authorities, is always there",
 	},
 	{
 		regexp.MustCompile(`failed to load cache key: .*?([\w.-]+/\S+): (.*)`),
@@ -107,7 +107,8 @@ func explain(err *solveError, p *progress) *deploy.Failure {
 	for _, c := range causes {
 		if m := c.pattern.FindStringSubmatchIndex(message); m != nil {
 			reason := string(c.pattern.ExpandString(nil, c.reason, message, m))
-			return failure(reason, c.hint, log, err)
+			hint := string(c.pattern.ExpandString(nil, c.hint, message, m))
+			return failure(reason, hint, log, err)
 		}
 	}
 	return failure(message, "", log, err)

@@ -22,6 +22,8 @@ type job struct {
 	manifest   Manifest
 	dockerfile []byte
 	context    buildContext
+	reader     string // of the Dockerfile, which it asked for and did not get; "": it asked for none
+	logins     logins
 	what       string // for the history
 }
 
@@ -29,6 +31,10 @@ type job struct {
 func (b *Builder) Build(ctx context.Context, req deploy.BuildRequest, log io.Writer) (deploy.Built, error) {
 	j := &job{Builder: b, req: req, log: log, progress: newProgress(log, b.config.MaxLogBytes)}
 	if err := j.readManifest(ctx); err != nil {
+		return deploy.Built{}, err
+	}
+	var err error
+	if j.logins, err = readLogins(b.config.RegistryConfig); err != nil {
 		return deploy.Built{}, err
 	}
 	timeout := j.manifest.Settings.BuildTimeout
@@ -104,9 +110,15 @@ func (j *job) chooseOwn(ctx context.Context, name string, text []byte) error {
 		return err
 	}
 	j.what = name
-	j.dockerfile = text
 	j.context = buildContext{source: j.req.Source, ignore: ignore, always: name}
+	if j.dockerfile, j.reader, err = settleSyntax(name, text); err != nil {
+		return err
+	}
 	j.progress.say("found %s", name)
+	if j.reader != "" {
+		j.progress.say("# syntax=%s is not pinned by a digest: the Engine's own reader is used", deploy.Clean(j.reader, 120))
+		j.context.always, j.context.dockerfile = generatedName, j.dockerfile
+	}
 	return nil
 }
 
@@ -153,7 +165,8 @@ func (j *job) solve(ctx context.Context) (string, error) {
 		args:       j.args(),
 		labels:     j.labels(),
 		tags:       []string{building},
-		secrets:    map[string][]byte{"ca": bundle},
+		secrets:    j.secrets(bundle),
+		logins:     j.logins,
 		noCache:    j.req.NoCache,
 		log:        j.config.Log,
 	}.run(ctx, j.progress)
@@ -169,6 +182,9 @@ func (j *job) solve(ctx context.Context) (string, error) {
 	switch {
 	case errors.As(err, &failed):
 		f := explain(failed, j.progress)
+		if j.reader != "" && strings.HasPrefix(f.Reason, "Dockerfile") {
+			f.Hint = fmt.Sprintf("if that needs the reader %s, pin it by its digest: # syntax=%s@sha256:…", j.reader, j.reader)
+		}
 		j.sayFailure(f)
 		return "", f
 	case errors.As(err, &late): // the build's own deadline, as the context's cause
@@ -180,6 +196,16 @@ func (j *job) solve(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("build %s at %s: %w", j.req.App, j.req.Commit.Short(), err)
 	}
 	return image, nil
+}
+
+// secrets are what RUN --mount=type=secret,id=… can have: the app's build
+// secrets, and "ca", the bundle of certificate authorities.
+func (j *job) secrets(bundle []byte) map[string][]byte {
+	all := map[string][]byte{"ca": bundle}
+	for name, value := range j.req.Secrets {
+		all[name] = []byte(value)
+	}
+	return all
 }
 
 // args are the build arguments: the app's own, and the name space of its cache

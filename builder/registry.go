@@ -28,9 +28,19 @@ type answer struct {
 }
 
 // remoteDigest asks the image's registry, through the Engine, which image the
-// name stands for now. It is the quick way to see whether a registry can be
-// reached at all; one that could not be is not asked again for a while.
+// name stands for now: the mirror first, when there is one. It is the quick way
+// to see whether a registry can be reached at all; one that could not be is not
+// asked again for a while.
 func (s *Stack) remoteDigest(ctx context.Context, ref string) (string, error) {
+	if name := mirrored(ref, s.mirror); name != "" {
+		if digest, err := s.askRegistry(ctx, name); err == nil || ctx.Err() != nil {
+			return digest, err
+		}
+	}
+	return s.askRegistry(ctx, ref)
+}
+
+func (s *Stack) askRegistry(ctx context.Context, ref string) (string, error) {
 	host := registryHost(ref)
 	s.mu.Lock()
 	known, ok := s.answered[host]
@@ -38,9 +48,13 @@ func (s *Stack) remoteDigest(ctx context.Context, ref string) (string, error) {
 	if ok && s.now().Sub(known.at) < registryMemory {
 		return "", known.err
 	}
+	logins, err := readLogins(s.registryConfig)
+	if err != nil {
+		return "", err
+	}
 	asked, cancel := context.WithTimeout(ctx, registryPatience)
 	defer cancel()
-	found, err := s.engine.DistributionInspect(asked, ref, "")
+	found, err := s.engine.DistributionInspect(asked, ref, logins.encoded(ref))
 	if err == nil {
 		return string(found.Descriptor.Digest), nil
 	}
@@ -71,11 +85,32 @@ func registryHost(ref string) string {
 	return "docker.io"
 }
 
-// pull fetches an image and moves its name to what was fetched.
+// pull fetches an image and moves its name to what was fetched. One of Docker
+// Hub comes from the mirror where that has it.
 func (s *Stack) pull(ctx context.Context, ref string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, pullTimeout, fmt.Errorf("pulling %s took longer than %s", ref, pullTimeout))
 	defer cancel()
-	stream, err := s.engine.ImagePull(ctx, ref, image.PullOptions{})
+	name := mirrored(ref, s.mirror)
+	if name == "" {
+		return s.fetch(ctx, ref)
+	}
+	err := s.fetch(ctx, name)
+	if err == nil {
+		err = s.engine.ImageTag(ctx, name, ref)
+	}
+	if err != nil && ctx.Err() == nil {
+		s.log.Warn("the mirror does not have the image; asking its registry", "image", ref, "error", err)
+		return s.fetch(ctx, ref)
+	}
+	return err
+}
+
+func (s *Stack) fetch(ctx context.Context, ref string) error {
+	logins, err := readLogins(s.registryConfig)
+	if err != nil {
+		return err
+	}
+	stream, err := s.engine.ImagePull(ctx, ref, image.PullOptions{RegistryAuth: logins.encoded(ref)})
 	if err != nil {
 		return engineError(ctx, s.engine, err)
 	}

@@ -21,6 +21,7 @@ const (
 	methodHealth = "/grpc.health.v1.Health/Check"
 	methodSecret = "/moby.buildkit.secrets.v1.Secrets/GetSecret"
 	methodUpload = "/moby.upload.v1.Upload/Pull"
+	methodLogin  = "/moby.filesync.v1.Auth/Credentials"
 )
 
 // session is the connection on which BuildKit asks us, while it builds, for the
@@ -29,6 +30,7 @@ const (
 type session struct {
 	id      string
 	secrets map[string][]byte
+	logins  logins
 	upload  func(ctx context.Context, w io.Writer) error
 	key     string // path that names the upload, so that no other build can ask for it
 
@@ -45,12 +47,12 @@ type session struct {
 
 // openSession connects to the Engine and begins to answer. upload writes the
 // context as a tar stream. The caller must close the session.
-func openSession(ctx context.Context, engine *client.Client, upload func(context.Context, io.Writer) error, secrets map[string][]byte, log *slog.Logger) (*session, error) {
-	s := &session{id: randomID(), key: randomID(), secrets: secrets, upload: upload, done: make(chan struct{})}
+func openSession(ctx context.Context, engine *client.Client, upload func(context.Context, io.Writer) error, secrets map[string][]byte, logins logins, log *slog.Logger) (*session, error) {
+	s := &session{id: randomID(), key: randomID(), secrets: secrets, logins: logins, upload: upload, done: make(chan struct{})}
 	conn, err := engine.DialHijack(ctx, "/session", "h2c", map[string][]string{
 		"X-Docker-Expose-Session-Uuid":        {s.id},
 		"X-Docker-Expose-Session-Name":        {"teal"},
-		"X-Docker-Expose-Session-Grpc-Method": {methodHealth, methodSecret, methodUpload},
+		"X-Docker-Expose-Session-Grpc-Method": {methodHealth, methodSecret, methodUpload, methodLogin},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open a build session: %w", err)
@@ -105,6 +107,7 @@ func (s *session) routes() http.Handler {
 	mux.HandleFunc(methodHealth, s.health)
 	mux.HandleFunc(methodSecret, s.secret)
 	mux.HandleFunc(methodUpload, s.pull)
+	mux.HandleFunc(methodLogin, s.login)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		beginGRPC(w)
 		endGRPC(w, grpcUnimplemented, "not served")
@@ -119,17 +122,42 @@ func (s *session) health(w http.ResponseWriter, r *http.Request) {
 	endGRPC(w, grpcOK, "")
 }
 
-func (s *session) secret(w http.ResponseWriter, r *http.Request) {
+// asked reads a request whose field 1 is the name of what is wanted.
+func asked(r *http.Request) (name string, err error) {
 	msg, err := readMessage(r.Body)
-	var id string
-	if err == nil {
-		err = eachField(msg, func(field int, _ uint64, b []byte) error {
-			if field == 1 {
-				id = string(b)
-			}
-			return nil
-		})
+	if err != nil {
+		return "", err
 	}
+	err = eachField(msg, func(field int, _ uint64, b []byte) error {
+		if field == 1 {
+			name = string(b)
+		}
+		return nil
+	})
+	return name, err
+}
+
+// login gives the credentials for a registry; an empty answer is "none".
+func (s *session) login(w http.ResponseWriter, r *http.Request) {
+	host, err := asked(r)
+	beginGRPC(w)
+	if err != nil {
+		endGRPC(w, grpcInternal, "cannot read the request")
+		return
+	}
+	var answer []byte
+	if auth, ok := s.logins[plainRegistry(host)]; ok {
+		if auth.IdentityToken != "" {
+			auth.Username, auth.Password = "", auth.IdentityToken
+		}
+		answer = append(bytesField(1, []byte(auth.Username)), bytesField(2, []byte(auth.Password))...)
+	}
+	_ = writeMessage(w, answer)
+	endGRPC(w, grpcOK, "")
+}
+
+func (s *session) secret(w http.ResponseWriter, r *http.Request) {
+	id, err := asked(r)
 	beginGRPC(w)
 	value, known := s.secrets[id]
 	switch {

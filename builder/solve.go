@@ -24,6 +24,7 @@ type solve struct {
 	labels     map[string]string
 	tags       []string
 	secrets    map[string][]byte
+	logins     logins
 	noCache    bool
 	log        *slog.Logger
 }
@@ -38,7 +39,7 @@ func (e *solveError) Error() string { return e.message }
 // upload when the commit could not be read, and wraps ErrEngineAway when the
 // Engine is gone.
 func (s solve) run(ctx context.Context, p *progress) (string, error) {
-	session, err := openSession(ctx, s.engine, s.upload, s.secrets, s.log)
+	session, err := openSession(ctx, s.engine, s.upload, s.secrets, s.logins, s.log)
 	if err != nil {
 		return "", engineError(ctx, s.engine, err)
 	}

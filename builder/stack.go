@@ -48,11 +48,12 @@ type Stack struct {
 	now    func() time.Time
 	limit  int64 // MaxLogBytes
 
-	caFile      string
-	goImage     string
-	goProxy     string
-	debianImage string
-	debianSuite string
+	registryConfig, mirror string
+	caFile                 string
+	goImage                string
+	goProxy                string
+	debianImage            string
+	debianSuite            string
 
 	prefix  string   // stackPrefix; tests have their own
 	warm    []string // packages whose compiled form teal/go carries

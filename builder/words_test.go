@@ -20,7 +20,7 @@ func TestFailuresSayWhatIsWrong(t *testing.T) {
 		{"syntax", files("Dockerfile", "FROM scratch\nRUNN x\n"), "Dockerfile line 2: unknown instruction: RUNN", "correct"},
 		{"empty", files("Dockerfile", "# nothing\n"), "no FROM line", "FROM teal/base"},
 		{"unknown base", files("Dockerfile", "FROM nosuch.invalid/base:1\n"), "the base image nosuch.invalid/base:1 cannot be fetched", "registry"},
-		{"frontend", files("Dockerfile", "# syntax=nosuch.invalid/dockerfile:1\nFROM scratch\n"), `"# syntax=" line wants nosuch.invalid/dockerfile:1`, "remove the line"},
+		{"frontend", files("Dockerfile", "# syntax=nosuch.invalid/dockerfile:1\nFROM scratch\n"), `wants to be read by nosuch.invalid/dockerfile:1, which is not pinned`, "remove the line"},
 		{"unknown stack image", files("Dockerfile", "FROM teal/cobol\n"), "teal/cobol, which is no stack image", "teal/base, teal/go, teal/static"},
 		{"nothing found", files("notes.txt", "x"), "no Dockerfile, and nothing else that Teal knows", "go.mod at the root (Go); index.html"},
 		{"Dockerfile not there", files("teal.toml", "[build]\ndockerfile = \"web/Dockerfile\"\n"), "teal.toml names the Dockerfile web/Dockerfile, which is not in the commit", "commit it"},

@@ -57,7 +57,7 @@ func (c *Console) cancel(w http.ResponseWriter, r *http.Request, v visit) error 
 		return c.changed(v.app, fmt.Sprintf("Deployment %d is not under way any more, or it is past the point of return.", id), "")
 	}
 	return c.act(w, r, v, func(ctx context.Context) (deploy.Deployment, error) {
-		return c.Engine.Cancel(ctx, v.app, v.user.Name)
+		return c.Engine.Cancel(ctx, v.app, deploy.DeploymentID(id), v.user.Name)
 	})
 }
 

@@ -94,7 +94,7 @@ func TestButtonsReachTheEngine(t *testing.T) {
 	anna.post("/apps/shop/cancel", "deployment", "43").is(t, http.StatusSeeOther)
 	anna.post("/apps/shop/redeploy", "live", "14").is(t, http.StatusSeeOther)
 	anna.post("/apps/shop/patch").is(t, http.StatusSeeOther)
-	if want := []string{"promote shop by anna", "cancel shop by anna", "redeploy shop by anna", "patch shop"}; !slices.Equal(f.asked(), want) {
+	if want := []string{"promote shop by anna", "cancel 43 of shop by anna", "redeploy shop by anna", "patch shop"}; !slices.Equal(f.asked(), want) {
 		t.Errorf("the engine was asked %q, want %q", f.asked(), want)
 	}
 }

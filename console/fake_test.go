@@ -196,8 +196,8 @@ func (f *fake) Promote(_ context.Context, app deploy.AppName, by string) (deploy
 	return f.do(fmt.Sprintf("promote %s by %s", app, by), app, deploy.Deployment{Cause: deploy.CausePush, By: by})
 }
 
-func (f *fake) Cancel(_ context.Context, app deploy.AppName, by string) (deploy.Deployment, error) {
-	return f.do(fmt.Sprintf("cancel %s by %s", app, by), app, deploy.Deployment{Cause: deploy.CausePush, By: by})
+func (f *fake) Cancel(_ context.Context, app deploy.AppName, id deploy.DeploymentID, by string) (deploy.Deployment, error) {
+	return f.do(fmt.Sprintf("cancel %d of %s by %s", id, app, by), app, deploy.Deployment{Cause: deploy.CausePush, By: by})
 }
 
 func (f *fake) Redeploy(_ context.Context, app deploy.AppName, _ deploy.Options, by string) (deploy.Deployment, error) {

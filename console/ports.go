@@ -74,7 +74,7 @@ type Engine interface {
 type Switcher interface {
 	Rollback(ctx context.Context, app deploy.AppName, release int, by string) (deploy.Deployment, error)
 	Promote(ctx context.Context, app deploy.AppName, by string) (deploy.Deployment, error)
-	Cancel(ctx context.Context, app deploy.AppName, by string) (deploy.Deployment, error)
+	Cancel(ctx context.Context, app deploy.AppName, id deploy.DeploymentID, by string) (deploy.Deployment, error)
 }
 
 // Rebuilder builds the live commit again.

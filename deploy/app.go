@@ -53,6 +53,9 @@ type App struct {
 	// Env is the app's environment as it is now. A release keeps the copy it was
 	// made with. Encrypted where it is stored.
 	Env map[string]string
+	// BuildSecrets are what builds may use (RUN --mount=type=secret,id=NAME) and
+	// images never hold. Encrypted where they are stored.
+	BuildSecrets map[string]string
 	// PatchSchedule is a cron expression (five fields, may begin with
 	// CRON_TZ=Area/City), "off", or "" for the server's default.
 	PatchSchedule string

@@ -303,13 +303,15 @@ func (e *Engine) Promote(ctx context.Context, app AppName, by string) (Deploymen
 	return e.worker(app).resume(ctx, by)
 }
 
-// Cancel ends what is under way or staged for the app left of the bar, and
-// returns when it really stopped; ErrNothing when there is nothing.
-func (e *Engine) Cancel(ctx context.Context, app AppName, by string) (Deployment, error) {
+// Cancel ends the app's deployment with that ID (0: whatever is under way or
+// staged) when it is left of the bar, and returns when it really stopped;
+// ErrNothing when there is nothing to end. One that is over may have been
+// followed by a newer one, which goes on.
+func (e *Engine) Cancel(ctx context.Context, app AppName, id DeploymentID, by string) (Deployment, error) {
 	if _, err := e.appReady(ctx, app); err != nil {
 		return Deployment{}, err
 	}
-	return e.worker(app).cancel(ctx, by)
+	return e.worker(app).cancel(ctx, id, by)
 }
 
 func (e *Engine) submit(ctx context.Context, d Deployment) (Deployment, error) {

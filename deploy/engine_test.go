@@ -159,12 +159,37 @@ func TestCancelReallyStopsTheBuild(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-g.waiting
-	got, err := d.Cancel(ctx, "shop", "ben")
+	got, err := d.Cancel(ctx, "shop", 0, "ben")
 	if err != nil || got.State != deploy.Canceled || got.ID != dep.ID || got.Note != "canceled by ben" {
 		t.Errorf("cancel: %+v, %v", got, err)
 	}
-	if _, err := d.Cancel(ctx, "shop", "ben"); !errors.Is(err, deploy.ErrNothing) {
+	if _, err := d.Cancel(ctx, "shop", 0, "ben"); !errors.Is(err, deploy.ErrNothing) {
 		t.Errorf("second cancel: %v", err)
+	}
+}
+
+func TestCancelOfADeploymentThatIsOverSparesANewerOne(t *testing.T) {
+	w := deploytest.New(t)
+	g := holdBuilds(w)
+	d, ctx := w.Open(), within(t)
+	first, err := d.Push(ctx, "one", deploy.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-g.waiting
+	second, err := d.Push(ctx, "two", deploy.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-g.waiting
+	if _, err := d.Cancel(ctx, "shop", first.ID, "ben"); !errors.Is(err, deploy.ErrNothing) {
+		t.Errorf("cancel of the first: %v", err)
+	}
+	if dep, err := w.Store.Deployment(ctx, second.ID); err != nil || dep.State != deploy.Building {
+		t.Errorf("the second is %s, %v", dep.State, err)
+	}
+	if dep, err := d.Cancel(ctx, "shop", second.ID, "ben"); err != nil || dep.State != deploy.Canceled || dep.ID != second.ID {
+		t.Errorf("cancel of the second: %+v, %v", dep, err)
 	}
 }
 

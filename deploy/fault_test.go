@@ -150,7 +150,7 @@ func (f *faultCase) promote() {
 }
 
 func (f *faultCase) cancel() {
-	f.ask(func(ctx context.Context) (deploy.Deployment, error) { return f.d.Cancel(ctx, "shop", "ben") })
+	f.ask(func(ctx context.Context) (deploy.Deployment, error) { return f.d.Cancel(ctx, "shop", 0, "ben") })
 }
 
 // check waits for the fault, then asserts the three things.

@@ -55,6 +55,9 @@ func (j *job) snapshot() Deployment {
 	return j.d
 }
 
+// is tells whether the job is that of the deployment; 0: any.
+func (j *job) is(id DeploymentID) bool { return id == 0 || j.snapshot().ID == id }
+
 func (j *job) hasSettled() bool {
 	select {
 	case <-j.settled:

@@ -193,7 +193,7 @@ func TestAReleaseThatCouldNotBeTakenOffTheStageIsTakenOffLater(t *testing.T) {
 	mustPush(ctx, t, d, "one", deploy.Live)
 	mustPushWith(ctx, t, d, "two", deploy.Options{NoPromote: true}, deploy.Staged)
 	d.Fail("Stage", deploytest.FailBefore)
-	if dep, err := d.Cancel(ctx, "shop", "ben"); err != nil || dep.State != deploy.Canceled {
+	if dep, err := d.Cancel(ctx, "shop", 0, "ben"); err != nil || dep.State != deploy.Canceled {
 		t.Fatalf("cancel: %s, %v", dep.State, err)
 	}
 	eventually(t, func() bool {

@@ -122,9 +122,14 @@ func (w *worker) build(j *job) (Built, error) {
 		return Built{}, fmt.Errorf("cannot read commit %s: %w", commit.Short(), err)
 	}
 	defer src.Close()
+	app, err := w.e.Store.App(ctx, w.app)
+	if err != nil {
+		return Built{}, err
+	}
+	j.journal.hide(app.BuildSecrets)
 	built, err := w.e.Builder.Build(ctx, BuildRequest{
 		App: w.app, Source: src, Commit: commit, Defaults: *w.e.Defaults,
-		NoCache: d.Push.NoCache, Refresh: d.Cause == CausePatch,
+		Secrets: app.BuildSecrets, NoCache: d.Push.NoCache, Refresh: d.Cause == CausePatch,
 	}, j.journal)
 	j.build = w.e.Now().Sub(began)
 	if err != nil {

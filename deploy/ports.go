@@ -51,7 +51,8 @@ type BuildRequest struct {
 	App      AppName
 	Source   Source
 	Commit   Commit
-	Defaults Settings // to be overlaid with the repository's teal.toml
+	Defaults Settings          // to be overlaid with the repository's teal.toml
+	Secrets  map[string]string // for the build only: never in the image, its history or a log
 	NoCache  bool
 	// Refresh: look for newer base images first (a patch run). Without it a
 	// build uses the base images that are there.

@@ -33,7 +33,7 @@ func TestImagesOverTheAppsBudgetMakeRoomOldestFirst(t *testing.T) {
 	w.Budget = deploy.Budget{App: 3 * deploytest.ImageBytes}
 	d, ctx := w.Open(), within(t)
 	for i := range 6 {
-		mustBeCommitted(ctx, t, d, fmt.Sprintf("app %d", i+1))
+		mustPush(ctx, t, d, fmt.Sprintf("app %d", i+1), deploy.Live)
 	}
 	// Room is made before the sixth is built: three stay, and it.
 	if got, want := releasesWithImages(t, w), []int{3, 4, 5, 6}; !slices.Equal(got, want) {
@@ -48,7 +48,7 @@ func TestFullDiskNeverTakesWhatServesOrWhatRestartPreviousNeeds(t *testing.T) {
 	w.Settings.Keep = 50
 	d, ctx := w.Open(), within(t)
 	for i := range 4 {
-		mustBeCommitted(ctx, t, d, fmt.Sprintf("app %d", i+1))
+		mustPush(ctx, t, d, fmt.Sprintf("app %d", i+1), deploy.Live)
 	}
 	w.Disk = 2 // room for the two that are pinned, and none for a build
 	dep := mustPush(ctx, t, d, "app 5", deploy.Failed)

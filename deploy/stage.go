@@ -83,7 +83,7 @@ func (w *worker) resume(ctx context.Context, by string) (Deployment, error) {
 	if w.busy() {
 		return Deployment{}, fmt.Errorf("%w: a deployment of %s is under way; wait for it or cancel it", ErrBusy, w.app)
 	}
-	j, err := w.reopen(ctx)
+	j, err := w.reopen(ctx, 0)
 	if err != nil {
 		return Deployment{}, err
 	}
@@ -99,13 +99,14 @@ func (w *worker) resume(ctx context.Context, by string) (Deployment, error) {
 }
 
 // reopen gives the staged deployment a new job: the one of its push has settled.
-func (w *worker) reopen(ctx context.Context) (*job, error) {
+// ErrNothing when none is staged, or another one than id (0: any).
+func (w *worker) reopen(ctx context.Context, id DeploymentID) (*job, error) {
 	open, err := w.e.Store.Open(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, d := range open {
-		if d.App != w.app || d.State != Staged {
+		if d.App != w.app || d.State != Staged || id != 0 && d.ID != id {
 			continue
 		}
 		r, err := w.e.Store.Release(ctx, w.app, d.Release)
@@ -117,9 +118,19 @@ func (w *worker) reopen(ctx context.Context) (*job, error) {
 	return nil, fmt.Errorf("%w: no release of %s is staged", ErrNothing, w.app)
 }
 
-// cancelStaged has the worker take the staged release away.
-func (w *worker) cancelStaged(ctx context.Context, why *interruption) (Deployment, error) {
-	j, err := w.resumeToEnd(ctx, why)
+// cancelStaged has the worker take the staged release away: that of the
+// deployment, or whichever it is (0).
+func (w *worker) cancelStaged(ctx context.Context, id DeploymentID, why *interruption) (Deployment, error) {
+	if id != 0 {
+		d, err := w.e.Store.Deployment(ctx, id)
+		if err == nil && (d.App != w.app || d.State != Staged) {
+			err = fmt.Errorf("%w: deployment %d of %s is over", ErrNothing, id, w.app)
+		}
+		if err != nil {
+			return Deployment{}, err
+		}
+	}
+	j, err := w.resumeToEnd(ctx, id, why)
 	switch {
 	case errors.Is(err, ErrNothing):
 		return Deployment{}, fmt.Errorf("%w: nothing is under way for %s", ErrNothing, w.app)
@@ -130,13 +141,13 @@ func (w *worker) cancelStaged(ctx context.Context, why *interruption) (Deploymen
 }
 
 // resumeToEnd takes the staged deployment up again, to end it.
-func (w *worker) resumeToEnd(ctx context.Context, why *interruption) (*job, error) {
+func (w *worker) resumeToEnd(ctx context.Context, id DeploymentID, why *interruption) (*job, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.busy() {
 		return nil, fmt.Errorf("%w: something new is under way for %s", ErrBusy, w.app)
 	}
-	j, err := w.reopen(ctx)
+	j, err := w.reopen(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +166,7 @@ func (w *worker) unstage(by Deployment) {
 	if app, err := w.e.Store.App(ctx, w.app); err != nil || app.Staged == 0 {
 		return
 	}
-	j, err := w.reopen(ctx)
+	j, err := w.reopen(ctx, 0)
 	if err != nil {
 		w.e.Log.Error("Cannot end the staged deployment", "app", w.app, "error", err)
 		return

@@ -47,7 +47,7 @@ func TestAStagedReleaseGivesWayToANewerPushAndToCancel(t *testing.T) {
 		t.Errorf("the staged one is %s", dep.State)
 	}
 	mustPushWith(ctx, t, d, "four", deploy.Options{NoPromote: true}, deploy.Staged)
-	if dep, err := d.Cancel(ctx, "shop", "ben"); err != nil || dep.State != deploy.Canceled {
+	if dep, err := d.Cancel(ctx, "shop", 0, "ben"); err != nil || dep.State != deploy.Canceled {
 		t.Errorf("cancel of a staged one: %s, %v", dep.State, err)
 	}
 	wantAnswer(t, d, "v3")

@@ -201,18 +201,25 @@ func (w *worker) guard(j *job) {
 	w.run(j)
 }
 
-// cancel ends what is queued, under way or staged, and waits until it has stopped.
-func (w *worker) cancel(ctx context.Context, by string) (Deployment, error) {
+// cancel ends what is queued, under way or staged (0), or only that deployment,
+// and waits until it has stopped.
+func (w *worker) cancel(ctx context.Context, id DeploymentID, by string) (Deployment, error) {
 	why := &interruption{Canceled, fmt.Sprintf("canceled by %s", by)}
 	w.mu.Lock()
-	if next := w.next; next != nil && next.snapshot().State == Staged {
+	current, next := w.current, w.next
+	if current != nil && (current.hasSettled() || !current.is(id)) {
+		current = nil
+	}
+	if next != nil && !next.is(id) {
+		next = nil
+	}
+	if next != nil && next.snapshot().State == Staged {
 		next.giveUp = why // it waits to be promoted: the worker takes it away instead
 		w.mu.Unlock()
 		return next.await(ctx)
 	}
-	current, next := w.current, w.dropNext(why)
-	if current != nil && current.hasSettled() {
-		current = nil
+	if next != nil {
+		w.dropNext(why)
 	}
 	w.mu.Unlock()
 	switch {
@@ -223,5 +230,5 @@ func (w *worker) cancel(ctx context.Context, by string) (Deployment, error) {
 	case current != nil:
 		return Deployment{}, fmt.Errorf("%w: %s is live already; use restart-previous to go back", ErrNothing, ReleaseName(current.snapshot().Release))
 	}
-	return w.cancelStaged(ctx, why)
+	return w.cancelStaged(ctx, id, why)
 }

@@ -37,10 +37,9 @@ type attempt struct {
 	id       deploy.DeploymentID
 	push     deploy.Push
 
-	mu        sync.Mutex
-	d         deploy.Deployment
-	dropped   bool
-	forgotten bool // it is over for so long that there is no log to follow
+	mu      sync.Mutex
+	d       deploy.Deployment
+	dropped bool
 }
 
 func (e *engine) Receive(ctx context.Context, p deploy.Push) (deploy.Deployment, error) {
@@ -53,8 +52,12 @@ func (e *engine) Receive(ctx context.Context, p deploy.Push) (deploy.Deployment,
 		e.inspect(ctx, p)
 	}
 	e.next++
+	room := 4096
+	if e.trusting {
+		room = 1 // it keeps them all
+	}
 	a := &attempt{
-		e: e, lines: make(chan deploy.LogLine, 4096), settled: make(chan struct{}), canceled: make(chan string, 1),
+		e: e, lines: make(chan deploy.LogLine, room), settled: make(chan struct{}), canceled: make(chan string, 1),
 		id: e.next, push: p,
 		d: deploy.Deployment{ID: e.next, App: p.App, Cause: deploy.CausePush, State: deploy.Queued, Push: p, By: p.By},
 	}
@@ -106,9 +109,6 @@ func (e *engine) feed(id deploy.DeploymentID) feed {
 	a := e.attempt(id)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.forgotten {
-		return noFeed
-	}
 	return feed{lines: a.lines, close: func() {}, dropped: func() bool {
 		a.mu.Lock()
 		defer a.mu.Unlock()
@@ -116,14 +116,10 @@ func (e *engine) feed(id deploy.DeploymentID) feed {
 	}}
 }
 
-func (e *engine) Cancel(_ context.Context, app deploy.AppName, by string) (deploy.Deployment, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, a := range e.all {
-		if a.push.App == app && a.isOpen() {
-			a.canceled <- by
-			return deploy.Deployment{ID: a.id, App: app}, nil
-		}
+func (e *engine) Cancel(_ context.Context, app deploy.AppName, id deploy.DeploymentID, by string) (deploy.Deployment, error) {
+	if a := e.attempt(id); a != nil && a.push.App == app && a.isOpen() {
+		a.canceled <- by
+		return deploy.Deployment{ID: a.id, App: app}, nil
 	}
 	return deploy.Deployment{}, deploy.ErrNothing
 }

@@ -152,20 +152,14 @@ func (p *push) missing(log feed) {
 }
 
 // abandon is called when the pusher is gone: the deployment goes on, unless he
-// asked for the opposite. One that is over already is left alone: what is under
-// way for the app by now is someone else's.
+// asked for the opposite.
 func (p *push) abandon(ctx context.Context, d deploy.Deployment) {
 	if !p.options.CancelOnDisconnect || !errors.Is(context.Cause(ctx), errClientGone) {
 		return
 	}
-	own := p.s.watch(d.ID)
-	own.close()
-	if own.lines == nil {
-		return
-	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
-	_, err := p.s.engine.Cancel(ctx, d.App, p.se.user)
+	_, err := p.s.engine.Cancel(ctx, d.App, d.ID, p.se.user)
 	if err != nil && !errors.Is(err, deploy.ErrNothing) {
 		p.s.log.Warn("cannot cancel the deployment of a pusher who went away", "app", d.App, "deployment", d.ID, "error", err)
 	}

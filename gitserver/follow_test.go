@@ -74,10 +74,6 @@ func TestPusherWhoHangsUpNeverCancelsSomeoneElsesDeployment(t *testing.T) {
 	c := w.newClone("anna", "shop")
 	w.engine.play(func(a *attempt) { a.end(deploy.Superseded, "superseded by bert's push of 3f2a1bc") })
 	c.try("push", "-o", "cancel-on-disconnect", "teal", "main")
-	first := w.engine.attempt(1)
-	first.mu.Lock()
-	first.forgotten = true
-	first.mu.Unlock()
 	release := make(chan struct{})
 	w.engine.play(func(a *attempt) { <-release; a.promote() })
 	c.commit("newer", "x")

@@ -20,6 +20,13 @@ const maxPointers = 5000
 // for the pusher.
 func (r *Repos) Remarks(ctx context.Context, app deploy.AppName, c deploy.Commit) ([]string, error) {
 	s := r.source(app, c)
+	odd := false // most trees have neither, and git need not look at the sizes of all their files
+	err := s.read(ctx, &lister{limits: r.limits, each: func(e entry) {
+		odd = odd || e.Mode&fs.ModeIrregular != 0 || path.Base(e.Path) == ".gitattributes"
+	}})
+	if err != nil || !odd {
+		return nil, err
+	}
 	tree, err := s.list(ctx)
 	if err != nil {
 		return nil, err

@@ -24,8 +24,8 @@ type Engine interface {
 	Wait(ctx context.Context, id deploy.DeploymentID, patience time.Duration) (deploy.Deployment, error)
 	// Watch follows the deployment's log; nil when it is over.
 	Watch(id deploy.DeploymentID) *deploy.Watcher
-	// Cancel ends what is under way for the app; ErrNothing.
-	Cancel(ctx context.Context, app deploy.AppName, by string) (deploy.Deployment, error)
+	// Cancel ends that deployment of the app's, and no other; ErrNothing when it is over.
+	Cancel(ctx context.Context, app deploy.AppName, id deploy.DeploymentID, by string) (deploy.Deployment, error)
 }
 
 // Apps is what the server asks of the store about apps.

@@ -93,16 +93,9 @@ func (s *source) list(ctx context.Context) ([]entry, error) {
 		return s.tree, nil
 	}
 	l := &lister{limits: s.limits, tree: []entry{}}
-	c, err := s.git.start(ctx, stdio{out: l}, "ls-tree", "-r", "-t", "-z", "-l", "--full-tree", s.commit)
-	if err != nil {
+	l.each = func(e entry) { l.tree = append(l.tree, e) }
+	if err := s.read(ctx, l, "-l"); err != nil {
 		return nil, err
-	}
-	err = c.wait()
-	if l.failed != nil {
-		return nil, &deploy.Failure{Step: deploy.StepBuild, Reason: l.failed.Error(), Hint: "leave out of the repository what the app does not need, then push again"}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot list the files of %s at %s: %w", s.app, s.commit, err)
 	}
 	s.tree, s.index = l.tree, make(map[string]int, len(l.tree))
 	for i, e := range s.tree {
@@ -111,9 +104,27 @@ func (s *source) list(ctx context.Context) ([]entry, error) {
 	return s.tree, nil
 }
 
-// lister reads what ls-tree writes: "<mode> <type> <id> <size>\t<path>\0".
+// read has git list the tree. Sizes cost git a look at every object.
+func (s *source) read(ctx context.Context, l *lister, sizes ...string) error {
+	args := append([]string{"ls-tree", "-r", "-t", "-z", "--full-tree"}, sizes...)
+	c, err := s.git.start(ctx, stdio{out: l}, append(args, s.commit)...)
+	if err != nil {
+		return err
+	}
+	err = c.wait()
+	if l.failed != nil {
+		return &deploy.Failure{Step: deploy.StepBuild, Reason: l.failed.Error(), Hint: "leave out of the repository what the app does not need, then push again"}
+	}
+	if err != nil {
+		return fmt.Errorf("cannot list the files of %s at %s: %w", s.app, s.commit, err)
+	}
+	return nil
+}
+
+// lister reads what ls-tree writes: "<mode> <type> <id> [<size>]\t<path>\0".
 type lister struct {
 	limits  Limits
+	each    func(entry) // told of each blob and submodule
 	partial []byte
 	tree    []entry
 	entries int // directories too
@@ -143,8 +154,10 @@ func (l *lister) Write(p []byte) (int, error) {
 
 func (l *lister) add(line string) error {
 	meta, name, _ := strings.Cut(line, "\t")
-	f := strings.Fields(meta)
-	if len(f) != 4 || name == "" {
+	mode, meta, _ := strings.Cut(meta, " ")
+	_, meta, _ = strings.Cut(meta, " ") // the type follows from the mode
+	id, size, _ := strings.Cut(meta, " ")
+	if len(id) != len(noHash) || name == "" {
 		return fmt.Errorf("git lists the tree in a way that Teal does not know")
 	}
 	l.entries++
@@ -154,8 +167,8 @@ func (l *lister) add(line string) error {
 	if err := checkPath(name, l.limits.Depth); err != nil {
 		return err
 	}
-	e := entry{File: deploy.File{Path: name}, id: f[2]}
-	switch f[0] {
+	e := entry{File: deploy.File{Path: name}, id: id}
+	switch mode {
 	case "040000":
 		return nil
 	case "120000":
@@ -167,17 +180,17 @@ func (l *lister) add(line string) error {
 	default: // old gits wrote 100664 and others
 		e.Mode = 0o644
 	}
-	if f[3] != "-" {
-		size, err := strconv.ParseInt(f[3], 10, 64)
+	if size = strings.TrimLeft(size, " "); size != "-" && size != "" {
+		n, err := strconv.ParseInt(size, 10, 64)
 		if err != nil {
 			return fmt.Errorf("the size of %s is not known", deploy.Clean(name, 200))
 		}
-		e.Size = size
+		e.Size = n
 	}
 	if l.bytes += e.Size; l.bytes > l.limits.TreeBytes {
 		return fmt.Errorf("the files of the tree are larger than %s together", byteSize(l.limits.TreeBytes))
 	}
-	l.tree = append(l.tree, e)
+	l.each(e)
 	return nil
 }
 

@@ -134,7 +134,7 @@ func (r *Repos) checkDisk() error {
 
 // indexPack feeds the client's pack to git, which writes and checks it.
 func (q *quarantine) indexPack(ctx context.Context, in *intake) error {
-	r, w, err := os.Pipe()
+	r, w, err := lane()
 	if err != nil {
 		return fmt.Errorf("cannot unpack: %w", err)
 	}
@@ -161,6 +161,18 @@ func (q *quarantine) indexPack(ctx context.Context, in *intake) error {
 		return indexPackError(ctx, err)
 	}
 	return nil
+}
+
+// lane is a pipe that is made of sockets. git reads its standard input 4 KiB at a
+// time: a full pipe wakes its writer each time, a socket once it is nearly empty.
+func lane() (r, w *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, os.NewSyscallError("socketpair", err)
+	}
+	_ = unix.SetNonblock(fds[1], true) // as os.NewFile wants it for a file with deadlines and pollers
+	_ = unix.SetsockoptInt(fds[1], unix.SOL_SOCKET, unix.SO_SNDBUF, 256<<10)
+	return os.NewFile(uintptr(fds[0]), "git"), os.NewFile(uintptr(fds[1]), "pack"), nil
 }
 
 // indexPackError words git's complaint about a pack.

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	if log := os.Getenv(peerLog); log != "" {
-		if err := peer(log, os.Args[1]); err != nil {
+		if err := receiveForPeer(log, os.Args[1]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -210,9 +210,13 @@ func (w *world) write(path, text string, mode os.FileMode) {
 // sshArgs are OpenSSH's arguments to reach the server as the user.
 func (w *world) sshArgs(user string) []string {
 	_, port, _ := net.SplitHostPort(w.addr)
+	return w.sshArgsAt(user, port, "known_hosts")
+}
+
+func (w *world) sshArgsAt(user, port, knownHosts string) []string {
 	return []string{
 		"-F", "/dev/null", "-p", port, "-i", filepath.Join(w.dir, "key-"+user),
-		"-o", "UserKnownHostsFile=" + filepath.Join(w.dir, "known_hosts"), "-o", "GlobalKnownHostsFile=/dev/null",
+		"-o", "UserKnownHostsFile=" + filepath.Join(w.dir, knownHosts), "-o", "GlobalKnownHostsFile=/dev/null",
 		"-o", "StrictHostKeyChecking=yes", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none", "-o", "LogLevel=ERROR",
 	}
 }
@@ -279,17 +283,18 @@ func (c *clone) try(args ...string) result {
 func (c *clone) command(args ...string) *exec.Cmd {
 	cmd := exec.Command("git", args...)
 	cmd.Dir = c.dir
-	var quoted []string
-	for _, a := range c.w.sshArgs(c.user) {
-		quoted = append(quoted, "'"+a+"'")
-	}
 	cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + c.w.dir, "GIT_CONFIG_NOSYSTEM=1", "LC_ALL=C",
 		"GIT_AUTHOR_NAME=Anna", "GIT_AUTHOR_EMAIL=anna@example.com",
 		"GIT_COMMITTER_NAME=Anna", "GIT_COMMITTER_EMAIL=anna@example.com",
-		"GIT_SSH_COMMAND=ssh " + strings.Join(quoted, " "),
+		"GIT_SSH_COMMAND=" + sshCommand(c.w.sshArgs(c.user)),
 	}, c.env...)
 	return cmd
+}
+
+// sshCommand is how git starts OpenSSH with the arguments.
+func sshCommand(args []string) string {
+	return "ssh '" + strings.Join(args, "' '") + "'"
 }
 
 // ssh runs OpenSSH with a command line.

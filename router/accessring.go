@@ -1,6 +1,7 @@
 package router
 
 import (
+	"bytes"
 	"context"
 	"sync/atomic"
 	"time"
@@ -27,6 +28,8 @@ type slot struct {
 	at   uint64
 	line []byte
 }
+
+var newline = []byte{'\n'}
 
 const (
 	ringSize   = 4096 // a power of two
@@ -125,9 +128,9 @@ func (r *Router) writeLines(ctx context.Context) {
 			if batch, lines = r.lines.take(batch[:0]); lines == 0 {
 				break
 			}
-			_, err := r.config.AccessLog.Write(batch)
+			n, err := r.config.AccessLog.Write(batch)
 			if err != nil {
-				r.dropped.Add(uint64(lines))
+				r.dropped.Add(uint64(bytes.Count(batch[n:], newline)))
 				if !failing {
 					r.log.Error("access log can't be written; requests go on without it", "error", err)
 				}

@@ -106,6 +106,7 @@ func (x *exchange) try() (f *fault) {
 		x.endUpload(c)
 		untouched := stop()
 		c.settle(x.front, untouched && f == nil && x.whole)
+		x.in.judge(f)
 		if f != nil && f.kind == faultSilent {
 			x.avoid = x.in
 		}
@@ -129,11 +130,11 @@ func (x *exchange) connect() (*conn, *fault) {
 			return nil, &fault{faultGone, err}
 		}
 		x.side.tally.refused.Add(1)
-		x.in.putAside()
+		x.in.refused()
 		x.avoid = x.in
 		return nil, &fault{faultDial, err}
 	}
-	x.in.asideUntil.Store(0)
+	x.in.connected()
 	if !x.stillNamed(&x.asker, x.router.table.Load()) {
 		c.close()
 		return nil, &fault{kind: faultMoved}

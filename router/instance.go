@@ -8,9 +8,6 @@ import (
 	"teal/deploy"
 )
 
-// asideFor is how long an instance that refused a connection is put aside.
-const asideFor = time.Second
-
 type instanceKey struct {
 	id   string
 	addr netip.AddrPort
@@ -28,29 +25,21 @@ type instance struct {
 	flying   atomic.Int64
 	requests atomic.Uint64
 	sockets  atomic.Int64
-	// asideUntil is when an instance that refused is tried again, by Router.now.
-	asideUntil atomic.Int64
 	// gone: no table names it; its connections are not kept.
 	gone  atomic.Bool
 	shelf shelf
 	trust trust
+
+	health health
+	checks checks
 }
 
 func newInstance(p *pool, in deploy.Instance) *instance {
 	i := &instance{Instance: in, pool: p, addr: in.Addr.String(), token: p.router.tokenOf(in.ID)}
 	i.shelf.size = p.router.limits.MaxIdle
+	i.health.since.Store(time.Now().UnixNano())
 	return i
 }
-
-// aside tells whether the instance refused a moment ago.
-func (in *instance) aside(now int64) bool { return now < in.asideUntil.Load() }
-
-func (in *instance) putAside() {
-	in.asideUntil.Store(in.pool.router.now() + int64(asideFor))
-}
-
-// well tells whether nothing speaks against asking the instance.
-func (in *instance) well(now int64) bool { return !in.aside(now) }
 
 func (in *instance) betterThan(other, avoid *instance, now int64) bool {
 	if a, b := in != avoid && in.well(now), other != avoid && other.well(now); a != b {

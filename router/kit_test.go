@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -19,7 +21,51 @@ import (
 	"teal/deploy"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if addr := os.Getenv("ROUTER_TEST_APP"); addr != "" {
+		serveApp(addr)
+	}
+	if path := os.Getenv("ROUTER_TEST_LOG"); path != "" {
+		fillDisk(path)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// serveApp is an app in a process of its own, which can be killed.
+func serveApp(addr string) {
+	err := http.ListenAndServe(addr, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok") }))
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+// startProcess runs an app as a process; kill ends it the hard way.
+func startProcess(t *testing.T, release int) (in deploy.Instance, kill func()) {
+	t.Helper()
+	l := listen(t)
+	addr := l.Addr().String()
+	l.Close()
+	return startProcessAt(t, release, addr)
+}
+
+func startProcessAt(t *testing.T, release int, addr string) (in deploy.Instance, kill func()) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "ROUTER_TEST_APP="+addr)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	kill = sync.OnceFunc(func() { cmd.Process.Kill(); cmd.Wait() })
+	t.Cleanup(kill)
+	eventually(t, "the app listens", func() bool {
+		c, err := net.Dial("tcp", addr)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+	return instanceAt(release, addr), kill
+}
 
 // testRouter is a router that answers on real ports.
 type testRouter struct {

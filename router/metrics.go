@@ -24,7 +24,7 @@ var (
 	describeWaiting    = describe("teal_requests_waiting", "Requests that wait while the app is on hold.", ofApp...)
 	describeRetries    = describe("teal_retries_total", "Requests that were tried again, by reason.", "app", "color", "reason")
 	describeConnects   = describe("teal_connect_errors_total", "Connections to instances that were not to be had.", ofColor...)
-	describeUp         = describe("teal_instance_up", "1: nothing speaks against sending requests to the instance. 0: it refuses connections or fails its checks.", "app", "color", "instance")
+	describeUp         = describe("teal_instance_up", "0: the instance refuses connections, breaks its answers or fails its checks; else 1.", "app", "color", "instance")
 	describePromotions = describe("teal_promotions_total", "Switches of production to another release, by its color.", ofColor...)
 	describeDrains     = describe("teal_drain_duration_seconds", "How long the requests in flight on a replaced release took.", ofColor...)
 	describeCuts       = describe("teal_drain_cuts_total", "What was unanswered or open at the end of a drain and was cut, by kind.", "app", "color", "kind")
@@ -66,17 +66,16 @@ type countedApp struct {
 	tallies *tallies
 	entry   *entry
 	pools   []*pool
-	now     int64
 }
 
 // countedApps is the only thing for which a scrape takes the lock of the table.
 func (r *Router) countedApps() []countedApp {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t, now := r.table.Load(), r.now()
+	t := r.table.Load()
 	out := make([]countedApp, 0, len(r.tallies))
 	for app, tl := range r.tallies {
-		one := countedApp{app: app, tallies: tl, entry: t.apps[app], now: now}
+		one := countedApp{app: app, tallies: tl, entry: t.apps[app]}
 		for _, p := range r.pools[app] {
 			one.pools = append(one.pools, p)
 		}
@@ -170,7 +169,7 @@ func (c countedApp) collectInstances(out chan<- prometheus.Metric) {
 			if k := (key{in.Color, in.Index}); !seen[k] {
 				seen[k] = true
 				up := int64(0)
-				if in.well(c.now) {
+				if !in.health.ill.Load() {
 					up = 1
 				}
 				out <- gauge(describeUp, up, string(c.app), labelOf(in.Color), strconv.Itoa(in.Index))

@@ -107,8 +107,9 @@ func (r *Router) Point(route deploy.Route) {
 	if before != nil && route.Live.Release != 0 && route.Live.Release != before.route.Live.Release {
 		e.tallies.of(route.Live.Color).promotions.Add(1)
 	}
-	e.sides[production] = r.side(e.tallies, route.App, route.Live)
-	e.sides[preview] = r.side(e.tallies, route.App, route.Preview)
+	checked := e.checked()
+	e.sides[production] = r.side(e.tallies, route.App, route.Live, checked)
+	e.sides[preview] = r.side(e.tallies, route.App, route.Preview, checked)
 	r.place(next, e)
 	r.swap(next)
 	before.open(e)
@@ -210,7 +211,7 @@ func plainHosts(hosts []string) []string {
 }
 
 // side makes what a front-end shows, with the pool of the release if it is known.
-func (r *Router) side(counted *tallies, app deploy.AppName, b deploy.Backend) side {
+func (r *Router) side(counted *tallies, app deploy.AppName, b deploy.Backend, checked bool) side {
 	if b.Release == 0 {
 		return side{}
 	}
@@ -227,7 +228,9 @@ func (r *Router) side(counted *tallies, app deploy.AppName, b deploy.Backend) si
 	p.tally.Store(s.tally)
 	for _, in := range b.Instances {
 		if in.Running && in.Addr.IsValid() {
-			s.instances = append(s.instances, p.instance(in))
+			one := p.instance(in)
+			one.watch(checked)
+			s.instances = append(s.instances, one)
 		}
 	}
 	return s

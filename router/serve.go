@@ -34,6 +34,7 @@ func (r *Router) Serve(ctx context.Context, l Listeners) error {
 	var own sync.WaitGroup
 	working, stopWorking := context.WithCancel(context.Background())
 	own.Go(func() { r.sweep(working) })
+	own.Go(func() { r.runChecks(working) })
 	if r.lines != nil {
 		own.Go(func() { r.writeLines(working) })
 	}

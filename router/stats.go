@@ -3,6 +3,7 @@ package router
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"teal/deploy"
 )
@@ -36,6 +37,14 @@ type InstanceStats struct {
 	Idle     int    // connections kept for the next requests
 	Requests uint64 // that were sent to it
 	Aside    bool   // it refused a connection a moment ago
+	// Up: nothing speaks against sending requests to it; Since tells since when
+	// that is so, or not. The only instance of a release gets requests anyway.
+	Up    bool
+	Since time.Time
+	// Check is what the last active check found ("200 in 3 ms"), at CheckAt; ""
+	// when there was none.
+	Check   string
+	CheckAt time.Time
 }
 
 // Stats gives every app in the table, by name.
@@ -71,7 +80,7 @@ func (r *Router) backendStats(s *side) BackendStats {
 		Figures: s.pool.snapshot(now),
 	}
 	for _, in := range s.instances {
-		out.Instances = append(out.Instances, InstanceStats{
+		one := InstanceStats{
 			ID:       in.ID,
 			Index:    in.Index,
 			Addr:     in.addr,
@@ -80,7 +89,13 @@ func (r *Router) backendStats(s *side) BackendStats {
 			Idle:     max(int(in.shelf.count.Load()), 0),
 			Requests: in.requests.Load(),
 			Aside:    in.aside(now),
-		})
+			Up:       !in.health.ill.Load(),
+			Since:    time.Unix(0, in.health.since.Load()),
+		}
+		if last := in.health.last.Load(); last != nil {
+			one.Check, one.CheckAt = last.text, last.at
+		}
+		out.Instances = append(out.Instances, one)
 	}
 	return out
 }

@@ -11,7 +11,7 @@ import (
 
 const selectApp = `
 	SELECT a.name, a.created_at, a.created_by, a.active, a.live, a.previous, a.replaced_at, a.staged,
-	       a.branch, a.env, a.patch_schedule, a.patch_pinned,
+	       a.branch, a.env, a.build_secrets, a.patch_schedule, a.patch_pinned,
 	       NULLIF((SELECT json_group_array(host ORDER BY host) FROM domains WHERE app = a.name), '[]')
 	FROM apps a `
 
@@ -79,14 +79,17 @@ func (db *DB) AppsOf(ctx context.Context, user string) ([]deploy.App, error) {
 
 func (db *DB) scanApp(row scanner) (deploy.App, error) {
 	var a deploy.App
-	var env map[string]string
+	var env, secrets map[string]string
 	err := row.Scan(&a.Name, moment{&a.CreatedAt}, &a.CreatedBy, &a.Active, &a.Live, &a.Previous,
-		moment{&a.ReplacedAt}, &a.Staged, &a.Branch, document{&env}, &a.PatchSchedule, &a.PatchPinned,
+		moment{&a.ReplacedAt}, &a.Staged, &a.Branch, document{&env}, document{&secrets}, &a.PatchSchedule, &a.PatchPinned,
 		document{&a.Domains})
 	if err != nil {
 		return deploy.App{}, err
 	}
-	a.Env, err = db.unsealEnv(a.Name, env)
+	if a.Env, err = db.unsealEnv(a.Name, env); err != nil {
+		return deploy.App{}, err
+	}
+	a.BuildSecrets, err = db.unsealBuildSecrets(a.Name, secrets)
 	return a, err
 }
 

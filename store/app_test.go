@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"maps"
 	"reflect"
 	"slices"
@@ -15,7 +16,7 @@ func TestAppComesBackAsItWasStored(t *testing.T) {
 	f := newFixture(t)
 	want := deploy.App{
 		Name: "blog", CreatedAt: f.clock.Now(), CreatedBy: "anna", Branch: "release",
-		Domains: []string{"a.example.com", "*.b.example.com"}, Env: map[string]string{"KEY": "value", "EMPTY": ""},
+		Domains: []string{"a.example.com", "*.b.example.com"}, Env: map[string]string{"KEY": "value", "EMPTY": ""}, BuildSecrets: map[string]string{},
 		PatchSchedule: "CRON_TZ=Europe/Paris 0 4 * * *", PatchPinned: true,
 	}
 	ok(t, f.CreateApp(t.Context(), want))
@@ -185,5 +186,26 @@ func TestDeletedAppLeavesNothingButTheAudit(t *testing.T) {
 	equal(t, "first release of the new app", f.release(t).Number, 1)
 	if again := f.queued(t, deploy.CausePush); again.ID <= failed.ID {
 		t.Errorf("deployment number %d was given twice", again.ID)
+	}
+}
+
+func TestBuildSecretsAreSealedAndApartFromTheEnvironment(t *testing.T) {
+	f := newFixture(t)
+	ok(t, f.CreateApp(t.Context(), deploy.App{Name: "blog"}))
+	must(f.SetBuildSecrets(t.Context(), "blog", map[string]string{"TOKEN": "s3cret-value", "OLD": "x"}, nil))(t)
+	app := must(f.SetBuildSecrets(t.Context(), "blog", nil, []string{"OLD", "NEVER"}))(t)
+	if len(app.BuildSecrets) != 1 || app.BuildSecrets["TOKEN"] != "s3cret-value" || len(app.Env) != 0 {
+		t.Errorf("build secrets %v, env %v", app.BuildSecrets, app.Env)
+	}
+	if _, err := f.SetBuildSecrets(t.Context(), "no-such", nil, nil); !errors.Is(err, deploy.ErrNotFound) {
+		t.Errorf("error is %v", err)
+	}
+	if _, err := f.SetBuildSecrets(t.Context(), "blog", map[string]string{"../x": "y"}, nil); !errors.Is(err, deploy.ErrBadName) {
+		t.Errorf("error is %v", err)
+	}
+	f.reopen(t)
+	app = must(f.App(t.Context(), "blog"))(t)
+	if app.BuildSecrets["TOKEN"] != "s3cret-value" {
+		t.Errorf("after a restart: %v", app.BuildSecrets)
 	}
 }

@@ -49,15 +49,23 @@ func (db *DB) SetEnv(ctx context.Context, app deploy.AppName, set map[string]str
 func (db *DB) sealEnv(app deploy.AppName, env map[string]string) (map[string]string, error) {
 	sealed := make(map[string]string, len(env))
 	for name, value := range env {
-		if !varName.MatchString(name) {
-			return nil, fmt.Errorf("%w: %q is not a name for a variable: use letters, digits and '_', not beginning with a digit", deploy.ErrBadName, deploy.Clean(name, 60))
-		}
-		if strings.ContainsRune(value, 0) {
-			return nil, fmt.Errorf("%w: the value of %s contains a zero byte", deploy.ErrBadName, name)
+		if err := checkVariable(name, value); err != nil {
+			return nil, err
 		}
 		sealed[name] = db.seal(app, name, value)
 	}
 	return sealed, nil
+}
+
+// checkVariable refuses what no process could be given.
+func checkVariable(name, value string) error {
+	if !varName.MatchString(name) {
+		return fmt.Errorf("%w: %q is not a name for a variable: use letters, digits and '_', not beginning with a digit", deploy.ErrBadName, deploy.Clean(name, 60))
+	}
+	if strings.ContainsRune(value, 0) {
+		return fmt.Errorf("%w: the value of %s contains a zero byte", deploy.ErrBadName, name)
+	}
+	return nil
 }
 
 func (db *DB) unsealEnv(app deploy.AppName, sealed map[string]string) (map[string]string, error) {

@@ -47,7 +47,7 @@ func (db *DB) unlockSecrets(ctx context.Context) error {
 // sealedValues tells whether anything in the database needs the key.
 func (db *DB) sealedValues(ctx context.Context) (some bool, err error) {
 	err = db.reader.QueryRowContext(ctx, `
-		SELECT EXISTS (SELECT 1 FROM apps WHERE env <> '{}')
+		SELECT EXISTS (SELECT 1 FROM apps WHERE env <> '{}' OR build_secrets <> '{}')
 		    OR EXISTS (SELECT 1 FROM releases WHERE env <> '{}')`).Scan(&some)
 	return some, db.explain(err)
 }

@@ -21,6 +21,7 @@ func withSecret(t *testing.T) fixture {
 	f := newFixture(t)
 	env := map[string]string{"DATABASE_URL": secret}
 	must(f.SetEnv(t.Context(), "shop", env, nil))(t)
+	must(f.SetBuildSecrets(t.Context(), "shop", env, nil))(t)
 	must(f.CreateRelease(t.Context(), deploy.Release{App: "shop", Env: env}))(t)
 	return f
 }

@@ -55,7 +55,8 @@ var needs = map[string][]tool{
 		{"wrk", "wrk"},
 		{"h2load", "nghttp2-client"},
 	},
-	"image": {{"mmdebstrap", "mmdebstrap"}},
+	"bench-git": {{"/usr/sbin/sshd", "openssh-server"}},
+	"image":     {{"mmdebstrap", "mmdebstrap"}},
 }
 
 // setup installs what the purpose needs and is not there, starts a container

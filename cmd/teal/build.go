@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -83,6 +82,7 @@ func (d *daemonParts) buildEngineSide(ctx context.Context, namespace string) (er
 	d.runtime = runtime.New(runtime.Config{Client: d.docker, Namespace: namespace, Subnets: subnets, Log: d.log})
 	d.builder = builder.New(builder.Config{
 		Engine: d.docker, Namespace: namespace, CAFile: d.CAFile, GoProxy: d.GoProxy,
+		RegistryConfig: d.RegistryConfig, Mirror: d.RegistryMirror,
 		MaxMemory: int64(d.BuildMemory) << 20, MaxCache: int64(d.BuildCache) << 20, MinFreeDisk: int64(d.DiskFree) << 20, Log: d.log,
 	})
 	return nil
@@ -127,6 +127,12 @@ func (d *daemonParts) buildRouter() (err error) {
 		Domain: d.Domain, TrustedProxies: trusted, PreviewAllowed: d.gate.allowed, Log: d.log,
 		Challenge: d.certs.Answer, Repointed: d.certs.Wake,
 	}
+	if c.DefaultApp, err = d.defaultApp(); err != nil {
+		return err
+	}
+	if c.CookieKey, err = cookieKey(d.dir); err != nil {
+		return err
+	}
 	if d.doors.https != nil {
 		c.TLS, c.Secured, c.SecurePort = d.certs.TLSConfig(), d.certs.Covers, suffix(d.doors.https, 443)
 	}
@@ -135,7 +141,7 @@ func (d *daemonParts) buildRouter() (err error) {
 	case "-":
 		c.AccessLog = d.stdout
 	default:
-		f, err := os.OpenFile(d.AccessLog, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o640)
+		f, err := router.OpenLogFile(d.AccessLog, int64(max(d.AccessLogSize, 0))<<20, d.AccessLogKeep)
 		if err != nil {
 			return fmt.Errorf("cannot open the access log: %w", err)
 		}

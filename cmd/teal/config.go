@@ -50,6 +50,8 @@ type config struct {
 	SSH     string `help:"Address for git push and commands." default:":2222" env:"TEAL_SSH" name:"ssh"`
 	Console string `help:"Address of the console. Keep it on loopback, or put TLS in front of it." default:"127.0.0.1:3000" env:"TEAL_CONSOLE"`
 
+	Metrics string `help:"Address of the metrics for Prometheus, at /metrics. No login guards them: keep it on loopback. off: none." default:"127.0.0.1:9180" env:"TEAL_METRICS"`
+
 	SSHHost    string `help:"Host name that people reach the SSH address by, for hints. Default: DOMAIN." env:"TEAL_SSH_HOST" name:"ssh-host"`
 	ConsoleURL string `help:"URL that people reach the console by. Default: http:// and its address." env:"TEAL_CONSOLE_URL" name:"console-url"`
 
@@ -73,11 +75,17 @@ type config struct {
 	DiskApp     int `help:"Most disk of one app's images, MiB; 0: no bound." default:"10240" env:"TEAL_DISK_APP"`
 	DiskTotal   int `help:"Most disk of all apps' images, MiB; 0: no bound." default:"0" env:"TEAL_DISK_TOTAL"`
 
+	RegistryConfig string `help:"Docker configuration file (config.json) with credentials for registries that base images come from." env:"TEAL_REGISTRY_CONFIG"`
+	RegistryMirror string `help:"Registry (host, or host:port) that has copies of Docker Hub's images; it is asked first." env:"TEAL_REGISTRY_MIRROR"`
+
 	GoProxy string `help:"Go module proxy (URL) that the toolchain of teal/go comes from when this machine has no Go and no registry answers." env:"TEAL_GO_PROXY"`
 
 	TrustedProxies []string `help:"Addresses or networks whose X-Forwarded-* headers are believed." env:"TEAL_TRUSTED_PROXIES"`
 	ProxyProtocol  []string `help:"Addresses or networks of load balancers whose connections begin with a PROXY protocol header (v1 or v2)." env:"TEAL_PROXY_PROTOCOL"`
 	AccessLog      string   `help:"File for the access log, JSON lines; - is standard output. Default: none." env:"TEAL_ACCESS_LOG"`
+	AccessLogSize  int      `help:"Size, in MiB, at which the access log's file is rotated. 0: never." default:"100" env:"TEAL_ACCESS_LOG_SIZE"`
+	AccessLogKeep  int      `help:"Rotated files of the access log that are kept." default:"5" env:"TEAL_ACCESS_LOG_KEEP"`
+	DefaultApp     string   `help:"App that answers the hosts that no app has. Default: none, a page says so." env:"TEAL_DEFAULT_APP"`
 	AdminKeys      string   `help:"File with the first admin's public keys. Default: the keys of the user who runs teal." env:"TEAL_ADMIN_KEYS"`
 	LogFormat      string   `help:"text or json." default:"text" enum:"text,json" env:"TEAL_LOG_FORMAT"`
 	LogLevel       string   `help:"debug, info, warn or error." default:"info" enum:"debug,info,warn,error" env:"TEAL_LOG_LEVEL"`
@@ -156,6 +164,18 @@ func networks(flag string, list []string) ([]netip.Prefix, error) {
 		out = append(out, p)
 	}
 	return out, nil
+}
+
+// defaultApp is the app that answers the hosts that nobody has; "" for none.
+func (c config) defaultApp() (deploy.AppName, error) {
+	if c.DefaultApp == "" {
+		return "", nil
+	}
+	app, err := deploy.ParseAppName(c.DefaultApp)
+	if err != nil {
+		return "", fmt.Errorf("--default-app: %w", err)
+	}
+	return app, nil
 }
 
 // location is the time zone of schedules.

@@ -15,11 +15,14 @@ import (
 
 // listeners are the doors of the daemon.
 type listeners struct {
-	http, https, preview, ssh, console net.Listener
+	http, https, preview, ssh, console, metrics net.Listener
 }
 
 // fallback is where a front-end listens when its usual port is for root only.
 var fallback = map[string]string{":80": ":8000", ":443": ":8443"}
+
+// defaultMetrics is where the metrics are when nobody says.
+const defaultMetrics = "127.0.0.1:9180"
 
 // listen opens every address, or takes the sockets that systemd opened for us.
 func listen(ctx context.Context, c config) (l listeners, notes []string, err error) {
@@ -37,9 +40,10 @@ func listen(ctx context.Context, c config) (l listeners, notes []string, err err
 		{"preview", c.Preview, "--preview", &l.preview},
 		{"ssh", c.SSH, "--ssh", &l.ssh},
 		{"console", c.Console, "--console", &l.console},
+		{"metrics", c.Metrics, "--metrics", &l.metrics},
 	}
 	for _, d := range doors {
-		if d.name == "https" && !c.secure() {
+		if d.name == "https" && !c.secure() || d.addr == "off" {
 			continue
 		}
 		if *d.into = given.take(d.name, d.addr); *d.into != nil {
@@ -47,6 +51,11 @@ func listen(ctx context.Context, c config) (l listeners, notes []string, err err
 		}
 		var note string
 		*d.into, note, err = open(ctx, d.addr, d.flag)
+		if err != nil && d.name == "metrics" && c.Metrics == defaultMetrics {
+			// Nobody asked for them: no reason not to serve the apps.
+			notes = append(notes, "there are no metrics: "+err.Error())
+			continue
+		}
 		if err != nil {
 			l.close()
 			return listeners{}, nil, err
@@ -88,7 +97,7 @@ func (h handed) take(door, addr string) net.Listener {
 func (h handed) left() error {
 	for name, socks := range h {
 		for _, s := range socks {
-			return fmt.Errorf("systemd hands over a socket at %s (%s), but no address is set to its port: take its ListenStream out of the unit, or set the port (TEAL_HTTP, TEAL_HTTPS with TEAL_TLS_CERT or TEAL_ACME_EMAIL, TEAL_PREVIEW, TEAL_SSH, TEAL_CONSOLE)", s.Addr(), name)
+			return fmt.Errorf("systemd hands over a socket at %s (%s), but no address is set to its port: take its ListenStream out of the unit, or set the port (TEAL_HTTP, TEAL_HTTPS with TEAL_TLS_CERT or TEAL_ACME_EMAIL, TEAL_PREVIEW, TEAL_SSH, TEAL_CONSOLE, TEAL_METRICS)", s.Addr(), name)
 		}
 	}
 	return nil
@@ -114,7 +123,7 @@ func open(ctx context.Context, addr, flag string) (net.Listener, string, error) 
 }
 
 func (l listeners) close() {
-	for _, one := range []net.Listener{l.http, l.https, l.preview, l.ssh, l.console} {
+	for _, one := range []net.Listener{l.http, l.https, l.preview, l.ssh, l.console, l.metrics} {
 		if one != nil {
 			_ = one.Close()
 		}

@@ -162,7 +162,10 @@ func (d *daemonParts) run(ctx context.Context) error {
 	group.Go(func() error { return named("certificates", d.certs.Run(ctx)) })
 	group.Go(func() error { return named("alerts", d.notifier.Run(ctx)) })
 	group.Go(func() error { return named("schedule", d.scheduler.Run(ctx)) })
-	group.Go(func() error { return named("console", d.serveConsole(ctx)) })
+	group.Go(func() error { return named("console", d.serveHTTP(ctx, d.doors.console, d.console.Handler())) })
+	if d.doors.metrics != nil {
+		group.Go(func() error { return named("metrics", d.serveHTTP(ctx, d.doors.metrics, d.metrics())) })
+	}
 	group.Go(func() error { return named("ssh", d.git.Serve(ctx, d.doors.ssh)) })
 	group.Go(func() error { return d.welcome(ctx) })
 	group.Go(func() error {
@@ -210,10 +213,17 @@ func (d *daemonParts) serveRouter(ctx context.Context) error {
 	return d.router.Serve(ctx, l)
 }
 
-// serveConsole serves the console until ctx ends.
-func (d *daemonParts) serveConsole(ctx context.Context) error {
+// metrics serves /metrics and nothing else.
+func (d *daemonParts) metrics() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", d.router.Metrics())
+	return mux
+}
+
+// serveHTTP serves the console, or the metrics, until ctx ends.
+func (d *daemonParts) serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
 	server := &http.Server{
-		Handler:           d.console.Handler(),
+		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
@@ -226,7 +236,7 @@ func (d *daemonParts) serveConsole(ctx context.Context) error {
 		defer cancel()
 		stopped <- server.Shutdown(grace)
 	})
-	err := server.Serve(d.doors.console)
+	err := server.Serve(l)
 	if stop() || !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}

@@ -29,8 +29,8 @@ type world struct {
 	args []string // of teal serve
 	env  []string
 
-	http, preview, ssh, console string // addresses
-	client                      *http.Client
+	http, preview, ssh, console, metrics string // addresses
+	client                               *http.Client
 
 	leave  func() error // takes the installation off the ledger
 	daemon *proc
@@ -62,7 +62,7 @@ func makeWorld(t *testing.T, bin string, args ...string) *world {
 	w := &world{t: t, bin: bin, dir: t.TempDir()}
 	w.data = filepath.Join(w.dir, "data")
 	host := ownHost()
-	w.http, w.preview, w.ssh, w.console = host+":8080", host+":8888", host+":2222", host+":3000"
+	w.http, w.preview, w.ssh, w.console, w.metrics = host+":8080", host+":8888", host+":2222", host+":3000", host+":9180"
 	home := filepath.Join(w.dir, "home")
 	for _, dir := range []string{w.data, home} {
 		if err := os.Mkdir(dir, 0o700); err != nil {
@@ -82,7 +82,7 @@ func makeWorld(t *testing.T, bin string, args ...string) *world {
 	// A range of its own: /20, room for 64 apps.
 	n := worlds.Add(1)
 	w.args = append([]string{
-		"serve", "--data", w.data, "--http", w.http, "--preview", w.preview, "--ssh", w.ssh, "--console", w.console,
+		"serve", "--data", w.data, "--http", w.http, "--preview", w.preview, "--ssh", w.ssh, "--console", w.console, "--metrics", w.metrics,
 		"--subnets", fmt.Sprintf("10.%d.%d.0/20", 120+os.Getpid()%80, 16*(n%16)), "--patch-schedule", "off", "--max-builds", "4",
 	}, args...)
 	w.client = &http.Client{Timeout: patience, Transport: &http.Transport{DialContext: w.dial, MaxIdleConnsPerHost: 200}}

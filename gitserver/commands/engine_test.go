@@ -42,7 +42,7 @@ func (w *world) Promote(_ context.Context, app deploy.AppName, by string) (deplo
 	return w.ask("promote %s by %s", app, by)
 }
 
-func (w *world) Cancel(_ context.Context, app deploy.AppName, by string) (deploy.Deployment, error) {
+func (w *world) Cancel(_ context.Context, app deploy.AppName, _ deploy.DeploymentID, by string) (deploy.Deployment, error) {
 	if d, err := w.ask("cancel %s by %s", app, by); err != nil {
 		return d, err
 	}

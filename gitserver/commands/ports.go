@@ -35,6 +35,8 @@ type Apps interface {
 type Settings interface {
 	// SetEnv changes the app's environment in one step and returns the app as it then is.
 	SetEnv(ctx context.Context, app deploy.AppName, set map[string]string, unset []string) (deploy.App, error)
+	// SetBuildSecrets does the same for the app's build secrets.
+	SetBuildSecrets(ctx context.Context, app deploy.AppName, set map[string]string, unset []string) (deploy.App, error)
 	// AddDomain adds a host; deploy.ErrExists when any app has it, deploy.ErrBadName when it is no host.
 	AddDomain(ctx context.Context, app deploy.AppName, host string) error
 	// RemoveDomain removes a host; deploy.ErrNotFound.
@@ -132,7 +134,7 @@ type Inspector interface {
 // Switcher acts on what is there.
 type Switcher interface {
 	Promote(ctx context.Context, app deploy.AppName, by string) (deploy.Deployment, error)
-	Cancel(ctx context.Context, app deploy.AppName, by string) (deploy.Deployment, error)
+	Cancel(ctx context.Context, app deploy.AppName, id deploy.DeploymentID, by string) (deploy.Deployment, error)
 	Destroy(ctx context.Context, app deploy.AppName, by string) error
 	Reroute(ctx context.Context, app deploy.AppName) error
 }

@@ -108,7 +108,7 @@ var cancelRow = command{
 }
 
 func runCancel(ctx context.Context, j *job) error {
-	d, err := j.Engine.Cancel(ctx, j.app.Name, j.user.Name)
+	d, err := j.Engine.Cancel(ctx, j.app.Name, 0, j.user.Name)
 	if err != nil {
 		return because(err, deploy.ErrNothing, ExitFailed, err.Error(), j.Hint.Command("ps", string(j.app.Name)))
 	}

@@ -84,6 +84,19 @@ func (w *world) SetEnv(_ context.Context, app deploy.AppName, set map[string]str
 	return w.apps[app], err
 }
 
+func (w *world) SetBuildSecrets(_ context.Context, app deploy.AppName, set map[string]string, unset []string) (deploy.App, error) {
+	err := w.edit(app, func(a *deploy.App) {
+		secrets := map[string]string{}
+		maps.Copy(secrets, a.BuildSecrets)
+		for _, k := range unset {
+			delete(secrets, k)
+		}
+		maps.Copy(secrets, set)
+		a.BuildSecrets = secrets
+	})
+	return w.apps[app], err
+}
+
 func (w *world) AddDomain(_ context.Context, app deploy.AppName, host string) error {
 	for _, a := range w.apps {
 		if slices.Contains(a.Domains, host) {

@@ -125,7 +125,7 @@ func (w *world) shop() {
 	w.apps["shop"] = deploy.App{
 		Name: "shop", CreatedAt: noon.Add(-48 * time.Hour), CreatedBy: "anna",
 		Active: deploy.Green, Live: 14, Previous: 13, ReplacedAt: noon.Add(-3 * time.Minute),
-		Domains: []string{"www.shop.test"}, Env: map[string]string{"LOG_LEVEL": "info", "SECRET": "s3cret\x1b[2Jvalue"},
+		Domains: []string{"www.shop.test"}, Env: map[string]string{"LOG_LEVEL": "info", "SECRET": "s3cret\x1b[2Jvalue"}, BuildSecrets: map[string]string{"OLD_TOKEN": "t0ken-value"},
 	}
 	w.apps["blog"] = deploy.App{Name: "blog", CreatedAt: noon.Add(-time.Hour), CreatedBy: "anna"}
 	for i, c := range []deploy.Commit{
