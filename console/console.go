@@ -35,6 +35,9 @@ type Config struct {
 	Instances func(ctx context.Context) ([]deploy.Instance, error)
 	// Figures gives what the router counted for a release. nil: none are shown.
 	Figures func(app deploy.AppName, release int) deploy.Figures
+	// Traffic gives what the router knows of every app, for the page of figures.
+	// nil: there is no such page.
+	Traffic func() []Traffic
 	// ProductionURL and PreviewURL give the address of an app on the two
 	// front-ends; nil or "": no link.
 	ProductionURL func(app deploy.AppName) string

@@ -67,6 +67,7 @@ func (c *Console) table() []route {
 		anyUser("POST /logout", c.logout),
 		anyUser("GET /{$}", c.appsPage),
 		endless(anyUser("GET /live", c.appsLive)),
+		anyUser("GET /stats", c.statsPage),
 		anyUser("GET /alerts", c.alertsPage),
 		anyUser("GET /events", c.eventsPage),
 

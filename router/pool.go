@@ -20,6 +20,7 @@ type pool struct {
 	flying  [2]atomic.Int64
 	sockets atomic.Int64
 	figures figures
+	rate    rate
 	tally   atomic.Pointer[tally] // of the color in which it was pointed at last
 
 	// waiting is how many Drains wait; landed wakes one when nothing flies.

@@ -153,7 +153,7 @@ func (r *Router) awaitHandlers() {
 // sweep closes idle upstream connections in time, and tells of dropped lines.
 func (r *Router) sweep(ctx context.Context) {
 	told := uint64(0)
-	tick := time.NewTicker(500 * time.Millisecond)
+	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -162,6 +162,7 @@ func (r *Router) sweep(ctx context.Context) {
 			return
 		}
 		for _, p := range r.allPools() {
+			p.rate.mark(p.figures.requests.Load())
 			for _, in := range p.known() {
 				in.sweep(r.now())
 			}

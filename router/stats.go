@@ -24,6 +24,7 @@ type BackendStats struct {
 	Color     deploy.Color
 	Release   int
 	Figures   deploy.Figures
+	Rate      float64 // requests per second over the last ten seconds
 	Instances []InstanceStats
 }
 
@@ -79,6 +80,7 @@ func (r *Router) backendStats(s *side) BackendStats {
 		Release: s.backend.Release,
 		Figures: s.pool.snapshot(now),
 	}
+	out.Rate = s.pool.rate.perSecond(out.Figures.Requests)
 	for _, in := range s.instances {
 		one := InstanceStats{
 			ID:       in.ID,

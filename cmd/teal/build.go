@@ -192,6 +192,7 @@ func (d *daemonParts) buildEdges() (err error) {
 	})
 	d.console = console.New(console.Config{
 		Store: d.db, Engine: d.engine, Authorize: authorize, Instances: d.runtime.List, Figures: d.router.Figures,
+		Traffic:       func() []console.Traffic { return traffic(d.router.Stats()) },
 		ProductionURL: d.productionURL, PreviewURL: d.previewURL, NextPatch: d.nextPatch, SSHHint: d.hint().Command(), GitRemote: d.hint().Remote,
 		HostFingerprints: d.git.HostFingerprints(), AlertsSummary: d.notifier.Summary(),
 		Secure: isHTTPS(d.ConsoleURL), Log: d.log,

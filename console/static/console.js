@@ -94,7 +94,9 @@ function followPage(url) {
     source.addEventListener("changed", refresh);
     return source;
   });
-  setInterval(() => document.hidden || refresh(), pollEvery);
+  // Figures change by themselves: their part says how often to look.
+  const every = Number(document.querySelector("[data-every]")?.dataset.every) || pollEvery;
+  setInterval(() => document.hidden || refresh(), every);
 }
 
 function followLog(list) {
