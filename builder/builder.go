@@ -107,7 +107,7 @@ func NewStack(c Config) *Stack { return newStack(c.withDefaults()) }
 
 func newStack(c Config) *Stack {
 	return &Stack{
-		engine: c.Engine, log: c.Log, now: c.Now, limit: c.MaxLogBytes,
+		engine: c.Engine, namespace: c.Namespace, log: c.Log, now: c.Now, limit: c.MaxLogBytes,
 		registryConfig: c.RegistryConfig, mirror: c.Mirror,
 		caFile: c.CAFile, goImage: c.GoImage, goProxy: c.GoProxy, debianImage: c.DebianImage, debianSuite: c.DebianSuite,
 		prefix: stackPrefix, warm: goWarm, variant: essential,

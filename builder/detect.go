@@ -27,23 +27,27 @@ type kind struct {
 // static sites, as many apps carry an index.html or a public/ as well.
 var kinds = []kind{
 	{name: "Go", looks: "go.mod at the root", detect: detectGo},
+	{name: "Node", looks: "package.json", detect: detectNode},
 	{name: "static site", looks: "index.html at the root or in public/, or a Staticfile", detect: detectStatic},
-}
-
-// plan is how a tree without a Dockerfile is built.
-type plan struct {
-	what       string   // for the history: "Go 1.26: go.mod found"
-	why        []string // for the log: one finding a line
-	dockerfile string
-	omit       []string // patterns of files that are not sent, as in .dockerignore
 }
 
 // tree is what a detect function looks at.
 type tree struct {
-	main   string // build.main of teal.toml
+	main string   // build.main of teal.toml
+	web  string   // the command line of the web process, where the app declares one; ""
+	apt  []string // packages of the Aptfile
+	// online tells whether a container registry answers, so that every version of
+	// a language can be had; nil: none does.
+	online func() bool
+
 	source deploy.Source
 	files  map[string]deploy.File
 	paths  []string // sorted
+}
+
+// version chooses the version of a language.
+func (t *tree) version(language string, a wish) (chosen, error) {
+	return languageOf(language).choose(a, t.online != nil && t.online())
 }
 
 // maxSourceFile is the longest file that detection reads.

@@ -33,7 +33,7 @@ func detectGo(ctx context.Context, t *tree) (*plan, error) {
 		return nil, err
 	}
 	version, asked := goVersionOf(mod)
-	p := &plan{what: "Go " + version + ": go.mod found"}
+	p := &plan{kind: "go", on: "scratch", what: "Go " + version + ": go.mod found"}
 	p.why = []string{
 		"Go: go.mod found, and no Dockerfile",
 		asked,

@@ -32,6 +32,7 @@ func detectStatic(ctx context.Context, t *tree) (*plan, error) {
 		return nil, nil
 	}
 	p := &plan{
+		kind: "static", on: stackPrefix + "static", paths: []string{"/public"},
 		what:       "static site: files in " + root,
 		why:        []string{"static site: no Dockerfile, and no language that is known", why},
 		dockerfile: staticDockerfile(root, spa),

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"testing"
 	"testing/fstest"
 
 	"teal/deploy"
@@ -82,3 +83,25 @@ func (s fsSource) Tar(ctx context.Context, w io.Writer, keep func(string) bool) 
 }
 
 func (fsSource) Close() error { return nil }
+
+// copied is a directory in memory, to be changed.
+func copied(t *testing.T, dir string) fstest.MapFS {
+	t.Helper()
+	m := fstest.MapFS{}
+	err := fs.WalkDir(os.DirFS(dir), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		data, err := os.ReadFile(dir + "/" + path)
+		m[path] = &fstest.MapFile{Data: data, Mode: info.Mode()}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}

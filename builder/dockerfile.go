@@ -9,6 +9,30 @@ import (
 // and taken over. They have no "# syntax=" line, which would fetch an image,
 // and no heredocs, which old Engines do not know.
 
+// dockerfile is one on its way.
+type dockerfile struct{ lines []string }
+
+func (d *dockerfile) add(lines ...string) { d.lines = append(d.lines, lines...) }
+
+// cached runs a command with a directory that the next build finds again.
+func (d *dockerfile) cached(id, dir, command string) {
+	d.add("RUN --mount=type=cache,id=" + id + ",target=" + dir + " \\\n    " + command)
+}
+
+// install adds Debian packages.
+func (d *dockerfile) install(packages []string) {
+	if len(packages) > 0 {
+		d.add(installing(stackPrefix, packages...))
+	}
+}
+
+// run ends a run stage: who runs, with which environment, what.
+func (d *dockerfile) run(env string, argv []string) {
+	d.add("USER 65532:65532", env+" PORT=8080", "EXPOSE 8080", "CMD "+execForm(argv...))
+}
+
+func (d *dockerfile) String() string { return strings.Join(d.lines, "\n") + "\n" }
+
 // goBuild is what differs between Dockerfiles for Go.
 type goBuild struct {
 	main     string // directory of the main package
@@ -60,8 +84,11 @@ func execForm(words ...string) string {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		quoted, _ := json.Marshal(w) // a string can't fail
-		b.Write(quoted)
+		var quoted strings.Builder
+		in := json.NewEncoder(&quoted)
+		in.SetEscapeHTML(false) // "&&" is to be read
+		_ = in.Encode(w)        // a string can't fail
+		b.WriteString(strings.TrimSpace(quoted.String()))
 	}
 	return "[" + b.String() + "]"
 }

@@ -20,14 +20,40 @@ const (
 	labelNamespace = "teal.namespace"
 	labelApp       = "teal.app"
 	labelCommit    = "teal.commit"
+
+	// Of what Teal detected: the row of the table, and name and content address
+	// of the image that it runs on (neither for scratch).
+	labelBuildKind = "teal.build.kind"
+	labelBuildOn   = "teal.build.on"
+	labelBuildBase = "teal.build.base"
+	// The directories, parted by spaces, that hold all that the app adds to that
+	// image. Laid over a newer one they make the same app; without the label it
+	// has to be built again.
+	labelBuildPaths = "teal.build.paths"
 )
 
-func (j *job) labels() map[string]string {
-	return map[string]string{
+func (j *job) labels(ctx context.Context) (map[string]string, error) {
+	labels := map[string]string{
 		labelNamespace: j.config.Namespace,
 		labelApp:       string(j.req.App),
 		labelCommit:    j.req.Commit.ID,
 	}
+	if j.plan == nil {
+		return labels, nil
+	}
+	labels[labelBuildKind] = j.plan.kind
+	if j.plan.on == "scratch" {
+		return labels, nil
+	}
+	base, err := j.config.Engine.ImageInspect(ctx, j.plan.on)
+	if err != nil {
+		return nil, engineError(ctx, j.config.Engine, err)
+	}
+	labels[labelBuildOn], labels[labelBuildBase] = j.plan.on, base.ID
+	if len(j.plan.paths) > 0 {
+		labels[labelBuildPaths] = strings.Join(j.plan.paths, " ")
+	}
+	return labels, nil
 }
 
 // repository is what the names of an app's images begin with.
@@ -81,7 +107,7 @@ func (b *Builder) RemoveImage(ctx context.Context, app deploy.AppName, id string
 	if labels[labelNamespace] != b.config.Namespace || labels[labelApp] != string(app) {
 		return fmt.Errorf("image %s is not one of %s: it is left alone", id, app)
 	}
-	used, err := b.inUse(ctx, found.ID)
+	used, err := usedBy(ctx, b.config.Engine, found.ID)
 	switch {
 	case err != nil:
 		return err
@@ -94,11 +120,11 @@ func (b *Builder) RemoveImage(ctx context.Context, app deploy.AppName, id string
 	return nil
 }
 
-// inUse tells whether a container, running or not, was made from the image.
-func (b *Builder) inUse(ctx context.Context, id string) (bool, error) {
-	containers, err := b.config.Engine.ContainerList(ctx, container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("ancestor", id))})
+// usedBy tells whether a container, running or not, was made from the image.
+func usedBy(ctx context.Context, engine *client.Client, id string) (bool, error) {
+	containers, err := engine.ContainerList(ctx, container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("ancestor", id))})
 	if err != nil {
-		return false, fmt.Errorf("list the containers of image %s: %w", id, engineError(ctx, b.config.Engine, err))
+		return false, fmt.Errorf("list the containers of image %s: %w", id, engineError(ctx, engine, err))
 	}
 	return len(containers) > 0, nil
 }

@@ -24,13 +24,17 @@ type job struct {
 	context    buildContext
 	reader     string // of the Dockerfile, which it asked for and did not get; "": it asked for none
 	logins     logins
-	what       string // for the history
+	what       string        // for the history
+	source     deploy.Source // the app's directory of the commit
+	tree       *tree
+	declared   declared
+	plan       *plan // of what was detected; nil for an own Dockerfile
 }
 
 // Build implements deploy.Builder.
 func (b *Builder) Build(ctx context.Context, req deploy.BuildRequest, log io.Writer) (deploy.Built, error) {
 	j := &job{Builder: b, req: req, log: log, progress: newProgress(log, b.config.MaxLogBytes)}
-	if err := j.readManifest(ctx); err != nil {
+	if err := j.open(ctx); err != nil {
 		return deploy.Built{}, err
 	}
 	var err error
@@ -64,90 +68,48 @@ func (b *Builder) Build(ctx context.Context, req deploy.BuildRequest, log io.Wri
 	return deploy.Built{Image: image, Settings: j.manifest.Settings, What: j.what}, nil
 }
 
-// readManifest reads teal.toml over the defaults.
-func (j *job) readManifest(ctx context.Context) error {
-	j.manifest.Settings = j.req.Defaults
-	text, err := j.req.Source.ReadFile(ctx, manifestName, maxManifest)
+// open finds the app's directory and reads what the app says about itself: what
+// others' files say goes over the server's defaults, and teal.toml over both.
+func (j *job) open(ctx context.Context) (err error) {
+	j.source = j.req.Source
+	if j.manifest, err = readManifest(ctx, j.source, Manifest{Settings: j.req.Defaults}); err != nil {
+		return err
+	}
+	root := j.manifest.Root
+	if root != "" {
+		j.source = subSource{j.req.Source, root + "/"}
+	}
+	if j.tree, err = newTree(ctx, j.source); err != nil {
+		return err
+	}
+	if root != "" && len(j.tree.paths) == 0 {
+		return failure(fmt.Sprintf("build.root in teal.toml is %q, and there are no files in it", root), "name the directory that the app lies in", nil, nil)
+	}
+	settings := j.req.Defaults
+	if j.declared, err = declare(ctx, j.tree, &settings); err != nil {
+		return err
+	}
+	if j.manifest, err = readManifest(ctx, j.req.Source, Manifest{Settings: settings}); err != nil || root == "" {
+		return err
+	}
+	j.manifest, err = readManifest(ctx, j.source, j.manifest)
+	return err
+}
+
+// readManifest reads teal.toml over what is known.
+func readManifest(ctx context.Context, source deploy.Source, over Manifest) (Manifest, error) {
+	text, err := source.ReadFile(ctx, manifestName, maxManifest)
 	if errors.Is(err, deploy.ErrNotFound) {
-		return nil
+		return over, nil
 	}
 	if err != nil {
-		return fmt.Errorf("read %s: %w", manifestName, err)
+		return over, fmt.Errorf("read %s: %w", manifestName, err)
 	}
-	if j.manifest, err = ParseManifest(text, j.req.Defaults); err != nil {
-		return failure(err.Error(), "correct teal.toml, commit and push again", nil, err)
-	}
-	return nil
-}
-
-// choose finds the Dockerfile, or writes one.
-func (j *job) choose(ctx context.Context) error {
-	name := j.manifest.Dockerfile
-	if name == "" {
-		name = "Dockerfile"
-	}
-	text, err := j.req.Source.ReadFile(ctx, name, maxDockerfile)
-	switch {
-	case err == nil:
-		return j.chooseOwn(ctx, name, text)
-	case !errors.Is(err, deploy.ErrNotFound):
-		return fmt.Errorf("read %s: %w", name, err)
-	case j.manifest.Dockerfile != "":
-		return failure(fmt.Sprintf("teal.toml names the Dockerfile %s, which is not in the commit", name),
-			"commit it, or correct [build] dockerfile", nil, nil)
-	default:
-		return j.chooseDetected(ctx)
-	}
-}
-
-// chooseOwn is for a repository that brings a Dockerfile.
-func (j *job) chooseOwn(ctx context.Context, name string, text []byte) error {
-	if reachesOut(text) {
-		return failure(name+" has a cache mount with \"..\" in it, which could name another app's cache", "give the mount a plain id", nil, nil)
-	}
-	ignore, err := readIgnore(ctx, j.req.Source, name, nil)
+	m, err := parseManifest(text, over)
 	if err != nil {
-		return err
+		return over, failure(err.Error(), "correct teal.toml, commit and push again", nil, err)
 	}
-	j.what = name
-	j.context = buildContext{source: j.req.Source, ignore: ignore, always: name}
-	if j.dockerfile, j.reader, err = settleSyntax(name, text); err != nil {
-		return err
-	}
-	j.progress.say("found %s", name)
-	if j.reader != "" {
-		j.progress.say("# syntax=%s is not pinned by a digest: the Engine's own reader is used", deploy.Clean(j.reader, 120))
-		j.context.always, j.context.dockerfile = generatedName, j.dockerfile
-	}
-	return nil
-}
-
-// chooseDetected goes by what lies in the tree.
-func (j *job) chooseDetected(ctx context.Context) error {
-	t, err := newTree(ctx, j.req.Source)
-	if err != nil {
-		return err
-	}
-	t.main = j.manifest.Main
-	p, err := detect(ctx, t)
-	if err != nil {
-		return err
-	}
-	ignore, err := readIgnore(ctx, j.req.Source, "Dockerfile", p.omit)
-	if err != nil {
-		return err
-	}
-	j.what = p.what
-	j.dockerfile = []byte(p.dockerfile)
-	j.context = buildContext{source: j.req.Source, ignore: ignore, always: generatedName, dockerfile: j.dockerfile}
-	for _, line := range p.why {
-		j.progress.say("%s", line)
-	}
-	j.progress.say("Dockerfile written for it:")
-	for line := range strings.Lines(p.dockerfile) {
-		j.progress.say("%s", strings.TrimRight("   | "+line, " \n"))
-	}
-	return nil
+	return m, nil
 }
 
 // solve runs the build and names the image.
@@ -156,6 +118,10 @@ func (j *job) solve(ctx context.Context) (string, error) {
 	if err != nil {
 		j.config.Log.Warn("builds get no certificate authorities", "app", j.req.App, "error", err)
 	}
+	labels, err := j.labels(ctx)
+	if err != nil {
+		return "", err
+	}
 	dockerfile := j.context.always
 	building := j.tag("building-" + randomID()[:12])
 	image, err := solve{
@@ -163,7 +129,7 @@ func (j *job) solve(ctx context.Context) (string, error) {
 		upload:     j.context.write,
 		dockerfile: dockerfile,
 		args:       j.args(),
-		labels:     j.labels(),
+		labels:     labels,
 		tags:       []string{building},
 		secrets:    j.secrets(bundle),
 		logins:     j.logins,

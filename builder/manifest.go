@@ -34,6 +34,7 @@ const maxManifest = 64 << 10
 //
 //	[build]
 //	dockerfile = "docker/Dockerfile" # default: Dockerfile, and without one what Teal finds
+//	root = "services/shop"           # directory of the app in the repository; its own teal.toml goes over this one
 //	main = "./cmd/web"               # Go without a Dockerfile: the package to build, when there are several
 //	timeout = "20m"                  # 10s to 24h
 //	args = { FLAVOR = "plain" }      # ARGs of the Dockerfile; readable in the image's history: no secrets
@@ -59,6 +60,7 @@ const maxManifest = 64 << 10
 type Manifest struct {
 	Settings   deploy.Settings
 	Dockerfile string            // "" when the file does not say
+	Root       string            // directory of the app; "" for the repository's own
 	Main       string            // Go main package, "./cmd/web"; "" when the file does not say
 	Args       map[string]string // build arguments
 }
@@ -71,6 +73,7 @@ type manifestFile struct {
 	Keep           *int64    `toml:"keep"`
 	Build          struct {
 		Dockerfile *string           `toml:"dockerfile"`
+		Root       *string           `toml:"root"`
 		Main       *string           `toml:"main"`
 		Timeout    *duration         `toml:"timeout"`
 		Args       map[string]string `toml:"args"`
@@ -99,7 +102,7 @@ type manifestFile struct {
 // manifestKeys are the keys that a misspelled one is compared with.
 var manifestKeys = []string{
 	"instances", "release", "release_timeout", "keep",
-	"build", "build.dockerfile", "build.main", "build.timeout", "build.args",
+	"build", "build.dockerfile", "build.root", "build.main", "build.timeout", "build.args",
 	"probe", "probe.path", "probe.interval", "probe.timeout", "probe.start_timeout",
 	"switch", "switch.grace", "switch.drain", "switch.stop",
 	"limits", "limits.memory", "limits.cpus", "limits.pids",
@@ -109,13 +112,17 @@ var manifestKeys = []string{
 // ParseManifest reads a teal.toml over the defaults. The error is one line for
 // the person who wrote the file.
 func ParseManifest(data []byte, defaults deploy.Settings) (Manifest, error) {
+	return parseManifest(data, Manifest{Settings: defaults})
+}
+
+// parseManifest reads a teal.toml over another one.
+func parseManifest(data []byte, m Manifest) (Manifest, error) {
 	var file manifestFile
 	decoder := toml.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&file); err != nil {
 		return Manifest{}, manifestError(err)
 	}
-	m := Manifest{Settings: defaults}
 	if err := m.overlay(file); err != nil {
 		return Manifest{}, fmt.Errorf("%s: %w", manifestName, err)
 	}
@@ -158,6 +165,7 @@ func (m *Manifest) overlay(f manifestFile) error {
 		span("release_timeout", f.ReleaseTimeout, time.Second, 24*time.Hour, &s.ReleaseTimeout),
 		number("keep", f.Keep, 0, 100, func(n int64) { s.Keep = int(n) }),
 		repoFile("build.dockerfile", f.Build.Dockerfile, &m.Dockerfile),
+		repoDir("build.root", f.Build.Root, &m.Root),
 		mainPackage(f.Build.Main, &m.Main),
 		span("build.timeout", f.Build.Timeout, 10*time.Second, 24*time.Hour, &s.BuildTimeout),
 		buildArgs(f.Build.Args, &m.Args),
@@ -281,6 +289,21 @@ func repoFile(key string, value *string, to *string) error {
 		return fmt.Errorf("%s = %q is not the path of a file in the repository", key, deploy.Clean(*value, 80))
 	}
 	*to = clean
+	return nil
+}
+
+// repoDir checks the path of a directory in the repository; the root is "".
+func repoDir(key string, value *string, to *string) error {
+	if value == nil {
+		return nil
+	}
+	clean, err := repoPath(*value)
+	if err != nil {
+		return fmt.Errorf("%s = %q is not a directory in the repository", key, deploy.Clean(*value, 80))
+	}
+	if *to = clean; clean == "." {
+		*to = ""
+	}
 	return nil
 }
 

@@ -69,6 +69,13 @@ func (s *Stack) askRegistry(ctx context.Context, ref string) (string, error) {
 	return "", err
 }
 
+// online tells whether a container registry answers: then every version of a
+// language can be had.
+func (s *Stack) online(ctx context.Context) bool {
+	_, err := s.remoteDigest(ctx, s.debianImage)
+	return err == nil
+}
+
 // unreachable tells a registry that does not answer from one that says no.
 func unreachable(asked context.Context, err error) bool {
 	text := err.Error()

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/client"
 
 	"teal/deploy"
 )
@@ -23,8 +24,8 @@ func newTestStack(t *testing.T, change func(*Config)) *Stack {
 	s.prefix = "teal-t" + randomID()[:10] + "/"
 	s.warm = []string{"errors"}
 	t.Cleanup(func() {
-		for _, r := range recipes {
-			_, _ = s.engine.ImageRemove(context.Background(), s.prefix+r.name, image.RemoveOptions{Force: true})
+		for _, name := range imageNames(t, s.engine, s.prefix) {
+			_, _ = s.engine.ImageRemove(context.Background(), name, image.RemoveOptions{Force: true})
 		}
 	})
 	return s
@@ -134,7 +135,25 @@ func TestDebianBaseHasAShell(t *testing.T) {
 
 func TestUnknownStackImageIsRefused(t *testing.T) {
 	err := newTestStack(t, nil).Ensure(t.Context(), &lockedBuffer{}, "cobol")
-	if err == nil || !strings.Contains(err.Error(), "teal/base, teal/go, teal/static") || !strings.Contains(err.Error(), deploy.ErrNotFound.Error()) {
+	if err == nil || !strings.Contains(err.Error(), "teal/base, teal/apt, teal/build, teal/go, teal/static, teal/java") || !strings.Contains(err.Error(), deploy.ErrNotFound.Error()) {
 		t.Errorf("error is %v", err)
 	}
+}
+
+// imageNames are the names that begin with the prefix.
+func imageNames(t *testing.T, engine *client.Client, prefix string) []string {
+	t.Helper()
+	images, err := engine.ImageList(context.Background(), image.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, i := range images {
+		for _, name := range i.RepoTags {
+			if strings.HasPrefix(name, prefix) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,46 +41,78 @@ const bootstrapTimeout = 15 * time.Minute
 
 // prepareBase takes the official Debian image, or bootstraps from Debian packages.
 func (s *Stack) prepareBase(ctx context.Context, p *progress) (*product, error) {
+	return s.debian(ctx, p, s.variant)
+}
+
+// debian makes a Debian image with the host's certificate authorities and the
+// further files.
+func (s *Stack) debian(ctx context.Context, p *progress, variant []string, further ...namedFile) (*product, error) {
 	bundle, err := caBundle(s.caFile)
 	if err != nil {
 		return nil, err
 	}
+	files := append([]namedFile{{bundlePath, bundle}}, further...)
 	digest, err := s.remoteDigest(ctx, s.debianImage)
 	if err == nil {
-		return &product{
-			packages: hashOf(digest, string(bundle)),
-			source:   s.debianImage,
-			install: func(ctx context.Context, name string, labels map[string]string, p *progress) error {
-				p.say("pulling %s", s.debianImage)
-				if err := s.pull(ctx, s.debianImage); err != nil {
-					return err
-				}
-				return s.build(ctx, name, labels, p,
-					namedFile{"Dockerfile", []byte("FROM " + s.debianImage + "\nCOPY ca.crt /" + bundlePath + "\n")},
-					namedFile{"ca.crt", bundle})
-			},
-		}, nil
+		return s.debianOf(digest, files), nil
 	}
 	p.say("no registry answers for %s; bootstrapping Debian %s from packages, which takes a minute", s.debianImage, s.debianSuite)
-	return s.bootstrap(ctx, bundle)
+	return s.bootstrap(ctx, variant, files)
+}
+
+// debianOf goes on from the official image.
+func (s *Stack) debianOf(digest string, files []namedFile) *product {
+	return &product{
+		packages: hashOf(digest, contentsOf(files)),
+		source:   s.debianImage,
+		install: func(ctx context.Context, ref string, labels map[string]string, p *progress) error {
+			p.say("pulling %s", s.debianImage)
+			if err := s.pull(ctx, s.debianImage); err != nil {
+				return err
+			}
+			lines := []string{"FROM " + s.debianImage}
+			for _, f := range files {
+				lines = append(lines, fmt.Sprintf("COPY --chmod=%o %s /%s", modeOf(f), f.name, f.name))
+			}
+			context := append([]namedFile{{"Dockerfile", []byte(strings.Join(lines, "\n") + "\n")}}, files...)
+			return s.build(ctx, ref, labels, p, context...)
+		},
+	}
+}
+
+// modeOf lets a script be executed.
+func modeOf(f namedFile) int64 {
+	if bytes.HasPrefix(f.data, []byte("#!")) {
+		return 0o755
+	}
+	return 0o644
+}
+
+func contentsOf(files []namedFile) string {
+	var b strings.Builder
+	for _, f := range files {
+		b.WriteString(f.name + "\x00")
+		b.Write(f.data)
+	}
+	return b.String()
 }
 
 // bootstrap runs mmdebstrap into a temporary file: which packages came is known
 // only at the end, and an image that would hold the same ones is not made.
-func (s *Stack) bootstrap(ctx context.Context, bundle []byte) (*product, error) {
+func (s *Stack) bootstrap(ctx context.Context, variant []string, files []namedFile) (*product, error) {
 	file, err := os.CreateTemp("", "teal-base-*.tar")
 	if err != nil {
 		return nil, err
 	}
 	rootfs := tempArchive{file}
-	packages, err := s.debootstrap(ctx, rootfs, bundle)
+	packages, err := s.debootstrap(ctx, variant, rootfs, files)
 	if err != nil {
 		return nil, errors.Join(err, rootfs.Close())
 	}
 	return &product{
-		packages: hashOf(packages, string(bundle)),
+		packages: hashOf(packages, contentsOf(files)),
 		source:   fmt.Sprintf("Debian %s, %d packages", s.debianSuite, strings.Count(packages, "\n")),
-		install: func(ctx context.Context, name string, labels map[string]string, _ *progress) error {
+		install: func(ctx context.Context, ref string, labels map[string]string, _ *progress) error {
 			if _, err := rootfs.Seek(0, io.SeekStart); err != nil {
 				return err
 			}
@@ -87,7 +120,7 @@ func (s *Stack) bootstrap(ctx context.Context, bundle []byte) (*product, error) 
 			for key, value := range labels {
 				changes = append(changes, fmt.Sprintf("LABEL %s=%q", key, value))
 			}
-			return s.importTar(ctx, name+":latest", changes, func(w io.Writer) error {
+			return s.importTar(ctx, ref, changes, func(w io.Writer) error {
 				_, err := io.Copy(w, rootfs)
 				return err
 			})
@@ -97,14 +130,14 @@ func (s *Stack) bootstrap(ctx context.Context, bundle []byte) (*product, error) 
 }
 
 // debootstrap writes the root file system to w and returns its packages.
-func (s *Stack) debootstrap(ctx context.Context, w io.Writer, bundle []byte) (string, error) {
+func (s *Stack) debootstrap(ctx context.Context, variant []string, w io.Writer, files []namedFile) (string, error) {
 	command, err := exec.LookPath("mmdebstrap")
 	if err != nil {
 		return "", fmt.Errorf("no registry answers and mmdebstrap is not installed (apt-get install mmdebstrap): %w", err)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, bootstrapTimeout, fmt.Errorf("mmdebstrap took longer than %s", bootstrapTimeout))
 	defer cancel()
-	args := append(append([]string(nil), s.variant...), "--format=tar", s.debianSuite, "-")
+	args := append(slices.Clone(variant), "--format=tar", s.debianSuite, "-")
 	cmd := exec.CommandContext(ctx, command, args...)
 	cmd.WaitDelay = 10 * time.Second
 	// Asked to end first: interrupted, mmdebstrap removes its own work.
@@ -117,7 +150,7 @@ func (s *Stack) debootstrap(ctx context.Context, w io.Writer, bundle []byte) (st
 	filtered := make(chan error, 1) // its value comes after the last write to packages
 	go func() {
 		var err error
-		packages, err = filterRootfs(w, r, bundle)
+		packages, err = filterRootfs(w, r, files)
 		if err == nil {
 			_, err = io.Copy(io.Discard, r) // the padding after the archive's end
 		}
@@ -139,8 +172,8 @@ func (s *Stack) debootstrap(ctx context.Context, w io.Writer, bundle []byte) (st
 }
 
 // filterRootfs copies a root file system without device files and what apt left,
-// adds the certificate authorities, and returns the list of packages.
-func filterRootfs(w io.Writer, r io.Reader, bundle []byte) (packages string, err error) {
+// has the given files in place of its own ones, and returns the list of packages.
+func filterRootfs(w io.Writer, r io.Reader, files []namedFile) (packages string, err error) {
 	in, out := tar.NewReader(r), tar.NewWriter(w)
 	for {
 		header, err := in.Next()
@@ -153,10 +186,8 @@ func filterRootfs(w io.Writer, r io.Reader, bundle []byte) (packages string, err
 		name := strings.TrimPrefix(path.Clean(header.Name), "/")
 		body := io.Reader(in)
 		switch {
-		case leftOut(name, header):
+		case leftOut(name, header), slices.ContainsFunc(files, func(f namedFile) bool { return f.name == name }):
 			continue
-		case name == bundlePath:
-			header.Size, body = int64(len(bundle)), bytes.NewReader(bundle)
 		case name == dpkgStatus:
 			text, err := io.ReadAll(io.LimitReader(in, maxDpkgStatus))
 			if err != nil {
@@ -168,6 +199,11 @@ func filterRootfs(w io.Writer, r io.Reader, bundle []byte) (packages string, err
 			return "", err
 		}
 		if _, err := io.Copy(out, body); err != nil {
+			return "", err
+		}
+	}
+	for _, f := range files {
+		if err := writeFile(out, f.name, modeOf(f), f.data); err != nil {
 			return "", err
 		}
 	}

@@ -40,12 +40,12 @@ func (s *Stack) prepareGo(ctx context.Context, p *progress) (*product, error) {
 		return &product{
 			packages: hashOf(goLayout, digest, string(bundle)),
 			source:   s.goImage,
-			install: func(ctx context.Context, name string, labels map[string]string, p *progress) error {
+			install: func(ctx context.Context, ref string, labels map[string]string, p *progress) error {
 				p.say("pulling %s", s.goImage)
 				if err := s.pull(ctx, s.goImage); err != nil {
 					return err
 				}
-				return s.finishGo(ctx, s.goImage, name, bundle, labels, p)
+				return s.finishGo(ctx, s.goImage, ref, bundle, labels, p)
 			},
 		}, nil
 	}
@@ -57,21 +57,21 @@ func (s *Stack) prepareGo(ctx context.Context, p *progress) (*product, error) {
 	return &product{
 		packages: hashOf(goLayout, tool.version, strings.Join(s.warm, " "), string(bundle)),
 		source:   tool.source,
-		install: func(ctx context.Context, name string, labels map[string]string, p *progress) error {
-			bare := name + ":toolchain-" + randomID()[:8] // another process may be at the same
+		install: func(ctx context.Context, ref string, labels map[string]string, p *progress) error {
+			bare := s.prefix + "go:toolchain-" + randomID()[:8] // another process may be at the same
 			if err := s.importTar(ctx, bare, nil, func(w io.Writer) error { return tool.write(ctx, w) }); err != nil {
 				return err
 			}
 			// The layers go on in the finished image; only this name and its record go.
 			defer func() { s.discard(context.WithoutCancel(ctx), bare) }()
-			return s.finishGo(ctx, bare, name, bundle, labels, p)
+			return s.finishGo(ctx, bare, ref, bundle, labels, p)
 		},
 	}, nil
 }
 
 // finishGo lays certificate authorities, settings and a warm compiler cache over
 // an image that has Go in /usr/local/go.
-func (s *Stack) finishGo(ctx context.Context, from, name string, bundle []byte, labels map[string]string, p *progress) error {
+func (s *Stack) finishGo(ctx context.Context, from, ref string, bundle []byte, labels map[string]string, p *progress) error {
 	lines := []string{
 		"FROM " + from,
 		"COPY ca.crt /etc/ssl/certs/ca-certificates.crt",
@@ -80,18 +80,24 @@ func (s *Stack) finishGo(ctx context.Context, from, name string, bundle []byte, 
 		"WORKDIR /src",
 		"RUN " + execForm(append([]string{"go", "build"}, s.warm...)...),
 	}
-	return s.build(ctx, name, labels, p,
+	return s.build(ctx, ref, labels, p,
 		namedFile{"Dockerfile", []byte(strings.Join(lines, "\n") + "\n")}, namedFile{"ca.crt", bundle})
 }
 
 // build makes a stack image from a Dockerfile and a few files.
-func (s *Stack) build(ctx context.Context, name string, labels map[string]string, p *progress, files ...namedFile) error {
+func (s *Stack) build(ctx context.Context, ref string, labels map[string]string, p *progress, files ...namedFile) error {
+	return s.buildWith(ctx, ref, labels, nil, p, files...)
+}
+
+// buildWith is build with arguments for the Dockerfile.
+func (s *Stack) buildWith(ctx context.Context, ref string, labels, args map[string]string, p *progress, files ...namedFile) error {
 	_, err := solve{
 		engine:     s.engine,
 		upload:     tarFiles(files...),
 		dockerfile: "Dockerfile",
+		args:       args,
 		labels:     labels,
-		tags:       []string{name + ":latest"},
+		tags:       []string{ref},
 		log:        s.log,
 	}.run(ctx, p)
 	return err

@@ -21,7 +21,7 @@ func (s *Stack) prepareStatic(ctx context.Context, _ *progress) (*product, error
 	return &product{
 		packages: hashOf(string(staticServer), toolchain.ID),
 		source:   "Teal's own file server, built in teal/go",
-		install: func(ctx context.Context, name string, labels map[string]string, p *progress) error {
+		install: func(ctx context.Context, ref string, labels map[string]string, p *progress) error {
 			lines := []string{
 				"FROM " + s.prefix + "go AS build",
 				"WORKDIR /src",
@@ -35,7 +35,7 @@ func (s *Stack) prepareStatic(ctx context.Context, _ *progress) (*product, error
 				"EXPOSE 8080",
 				`ENTRYPOINT ["/server"]`,
 			}
-			return s.build(ctx, name, labels, p,
+			return s.build(ctx, ref, labels, p,
 				namedFile{"Dockerfile", []byte(strings.Join(lines, "\n") + "\n")},
 				namedFile{"go.mod", []byte("module staticserver\n\ngo 1.24\n")},
 				namedFile{"main.go", staticServer})

@@ -86,7 +86,7 @@ func setup(ctx context.Context, purpose string) error {
 	say("Making the base images that are not there yet")
 	stack := []string{"bin/teal", "stack", "build", "--data", filepath.Join(".teal", "setup"), "teal/go", "teal/static"}
 	if purpose == "test" {
-		stack = append(stack, "teal/base")
+		stack = append(stack, "teal/base", "teal/node", "teal/node:build")
 	}
 	if err := command(ctx, stack...); err != nil {
 		return err

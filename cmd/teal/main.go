@@ -31,7 +31,7 @@ func main() {
 type cli struct {
 	Serve   serveCommand   `cmd:"" help:"Run the daemon. Needs no configuration: data in one directory, sane ports."`
 	User    userCommand    `cmd:"" help:"Manage users on this machine, also while the daemon runs."`
-	Stack   stackCommand   `cmd:"" help:"Manage the base images that Teal builds on (teal/base, teal/go, teal/static)."`
+	Stack   stackCommand   `cmd:"" help:"Manage the base images that Teal builds on (teal/base, teal/go, teal/node and others)."`
 	Backup  backupCommand  `cmd:"" help:"Write a consistent copy of the database to a file, also while the daemon runs."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }

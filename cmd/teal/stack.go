@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -24,7 +25,7 @@ type stackFlags struct {
 
 type stackBuild struct {
 	stackFlags
-	Names []string `arg:"" optional:"" help:"Images to make. Default: all."`
+	Names []string `arg:"" optional:"" help:"Images to make, such as teal/go or teal/node:24-build. Default: those without versions."`
 }
 
 // Run makes them.
@@ -34,11 +35,7 @@ func (s stackBuild) Run(t *terminal) error {
 		return err
 	}
 	defer done()
-	names := s.Names
-	if len(names) == 0 {
-		names = builder.StackNames()
-	}
-	return b.Stack().Ensure(t.ctx, t.stdout, names...)
+	return b.Stack().Ensure(t.ctx, t.stdout, s.Names...)
 }
 
 type stackList struct{ stackFlags }
@@ -55,9 +52,9 @@ func (s stackList) Run(t *terminal) error {
 		return err
 	}
 	w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "IMAGE\tSIZE\tMADE\tFROM")
+	fmt.Fprintln(w, "IMAGE\tVERSION\tSIZE\tMADE\tFROM\tAPPS")
 	for _, i := range images {
-		fmt.Fprintf(w, "%s\t%d MB\t%s\t%s\n", i.Name, i.Size/1e6, i.CreatedAt.Format(time.DateTime), i.Source)
+		fmt.Fprintf(w, "%s\t%s\t%d MB\t%s\t%s\t%s\n", i.Name, i.Version, i.Size/1e6, i.CreatedAt.Format(time.DateTime), i.Source, strings.Join(i.Apps, " "))
 	}
 	return w.Flush()
 }

@@ -1,0 +1,108 @@
+package builder
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+)
+
+// Real apps with real dependencies, each built and asked over HTTP. Where a
+// language's own registry may be out of reach the app takes its libraries from
+// Debian (Aptfile) or carries them.
+func TestAppsOfEveryLanguageAreBuiltAndAnswer(t *testing.T) {
+	for _, c := range []struct {
+		name, what, on string
+		changed        string // file with the line `v1`
+		leaves         int    // exit code after SIGTERM
+	}{
+		{"node", "Node 24: package.json found", "teal/node:24", "server.js", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t)
+			source := copied(t, "testdata/apps/"+c.name)
+			done := timed(t, c.name+": first build")
+			built, log := b.build(request(fsSource{fs: source}))
+			done()
+			if built.What != c.what {
+				t.Errorf("what is %q, not %q\n%s", built.What, c.what, log)
+			}
+			b.answers(built.Image, c.name, "v1\n", c.leaves)
+			source[c.changed].Data = []byte(strings.Replace(string(source[c.changed].Data), `v1`, `v2`, 1))
+			done = timed(t, c.name+": one line changed")
+			built, log = b.build(request(fsSource{fs: source}))
+			done()
+			b.answers(built.Image, c.name, "v2\n", c.leaves)
+			image, err := b.engine.ImageInspect(t.Context(), built.Image)
+			if err != nil {
+				t.Fatal(err)
+			}
+			labels := image.Config.Labels
+			base, err := b.engine.ImageInspect(t.Context(), c.on)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if labels[labelBuildOn] != c.on || labels[labelBuildBase] != base.ID {
+				t.Errorf("labels are %v, not of %s %s", labels, c.on, base.ID)
+			}
+			if image.Config.User != "65532:65532" {
+				t.Errorf("runs as %q", image.Config.User)
+			}
+			t.Logf("%s: image %d MB, %d MB of it the app's own", c.name, image.Size/1e6, (image.Size-base.Size)/1e6)
+			if testing.Verbose() {
+				t.Log(log)
+			}
+		})
+	}
+}
+
+// answers runs the image as the runtime does, asks it, and stops it.
+func (b *bench) answers(image, name, version string, code int) {
+	b.t.Helper()
+	began := time.Now()
+	url, id := b.startHardened(image)
+	if status, body := get(b.t, url+"/"); status != 200 || !strings.Contains(body, "hello from ") {
+		b.t.Errorf("%s answered %d %q", name, status, body)
+	}
+	b.t.Logf("%s: created to first answer %s", name, time.Since(began).Round(time.Millisecond))
+	if status, body := get(b.t, url+"/version"); status != 200 || body != version {
+		b.t.Errorf("%s answered %d %q, not %q", name, status, body, version)
+	}
+	began = time.Now()
+	patience := 10
+	if err := b.engine.ContainerStop(b.t.Context(), id, container.StopOptions{Timeout: &patience}); err != nil {
+		b.t.Fatal(err)
+	}
+	found, err := b.engine.ContainerInspect(b.t.Context(), id)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if took := time.Since(began); found.State.ExitCode != code || took > 5*time.Second {
+		b.t.Errorf("%s: SIGTERM ended it after %s with exit code %d", name, took, found.State.ExitCode)
+	}
+}
+
+// startHardened runs the image with what the runtime gives every instance.
+func (b *bench) startHardened(image string) (url, id string) {
+	b.t.Helper()
+	ctx := b.t.Context()
+	initProcess := true
+	made, err := b.engine.ContainerCreate(ctx, &container.Config{Image: image, Labels: map[string]string{labelNamespace: b.ns}, Env: []string{"PORT=8080"}},
+		&container.HostConfig{
+			CapDrop: []string{"ALL"}, SecurityOpt: []string{"no-new-privileges"}, Init: &initProcess,
+			Tmpfs: map[string]string{"/tmp": "rw,exec,nosuid,nodev,mode=1777,size=128m"},
+		}, nil, nil, "teal-"+b.ns+"-"+randomID()[:6])
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := b.engine.ContainerStart(ctx, made.ID, container.StartOptions{}); err != nil {
+		b.t.Fatal(err)
+	}
+	found, err := b.engine.ContainerInspect(context.Background(), made.ID)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return "http://" + found.NetworkSettings.Networks["bridge"].IPAddress + ":8080", made.ID
+}

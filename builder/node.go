@@ -1,0 +1,235 @@
+package builder
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"teal/deploy"
+)
+
+// packageJSON is what Teal reads of a package.json.
+type packageJSON struct {
+	Name            string            `json:"name"`
+	Main            string            `json:"main"`
+	Scripts         map[string]string `json:"scripts"`
+	Engines         map[string]string `json:"engines"`
+	Volta           map[string]string `json:"volta"`
+	PackageManager  string            `json:"packageManager"`
+	Dependencies    map[string]string `json:"dependencies"`
+	DevDependencies map[string]string `json:"devDependencies"`
+	Workspaces      any               `json:"workspaces"`
+}
+
+func (p packageJSON) needs(name string) bool {
+	_, ok := p.Dependencies[name]
+	_, dev := p.DevDependencies[name]
+	return ok || dev
+}
+
+// nodeApp is a tree with a package.json on its way to a plan.
+type nodeApp struct {
+	t       *tree
+	pkg     packageJSON
+	manager nodeManager
+	line    string // "24"
+	build   string // the build script: "" for none
+	npm     bool   // a command needs npm itself where the app runs
+}
+
+// detectNode takes a tree with a package.json: a server, or a single-page app
+// whose built files are served.
+func detectNode(ctx context.Context, t *tree) (*plan, error) {
+	if !t.has("package.json") {
+		return nil, nil
+	}
+	text, err := t.read(ctx, "package.json")
+	if err != nil {
+		return nil, err
+	}
+	a := &nodeApp{t: t}
+	if err := json.Unmarshal(text, &a.pkg); err != nil {
+		return nil, failure("package.json cannot be read: "+deploy.Clean(err.Error(), 200), "correct it, commit and push again", nil, err)
+	}
+	asks, err := a.asks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	version, err := t.version("node", asks)
+	if err != nil {
+		return nil, err
+	}
+	a.line = version.line
+	a.manager = a.chooseManager(ctx)
+	a.build = a.pkg.Scripts["build"]
+	p := &plan{kind: "node", what: "Node " + a.line + ": package.json found", omit: []string{"node_modules"}, argv: a.argv}
+	p.why = []string{"Node: package.json found, and no Dockerfile", version.why, a.manager.why}
+	p.warn = present(version.warn, a.manager.warn)
+	if dir, why := a.page(); dir != "" {
+		p.why = append(p.why, why)
+		p.on, p.paths = stackPrefix+"static", []string{"/public"}
+		p.dockerfile = a.pageDockerfile(dir)
+		return p, nil
+	}
+	argv, why, err := a.start()
+	if err != nil {
+		return nil, err
+	}
+	if a.build != "" {
+		p.why = append(p.why, "build: scripts.build in package.json, "+deploy.Clean(a.build, 100))
+	}
+	p.why = append(p.why, why)
+	p.on = stackPrefix + "node:" + a.line
+	p.dockerfile = a.dockerfile(argv)
+	if len(t.apt) == 0 && !a.npm {
+		p.paths = []string{"/app"}
+	}
+	return p, nil
+}
+
+// present gives those texts that are not empty.
+func present(texts ...string) []string {
+	return slices.DeleteFunc(texts, func(s string) bool { return s == "" })
+}
+
+// asks finds the version that the app asks for, in the order that people expect.
+func (a *nodeApp) asks(ctx context.Context) (wish, error) {
+	if v := a.pkg.Volta["node"]; v != "" {
+		return wish{v, "volta.node in package.json"}, nil
+	}
+	if v := strings.TrimSpace(a.pkg.Engines["node"]); v != "" {
+		return wish{v, "engines.node in package.json"}, nil
+	}
+	for _, name := range []string{".nvmrc", ".node-version"} {
+		text, err := a.t.readSmall(ctx, name)
+		if err != nil {
+			return wish{}, err
+		}
+		v := strings.TrimSpace(text)
+		if strings.HasPrefix(v, "lts/") || v == "node" || v == "stable" {
+			v = ltsNode[strings.TrimPrefix(v, "lts/")]
+		}
+		if v != "" {
+			return wish{v, name}, nil
+		}
+	}
+	return a.t.toolVersion(ctx, "nodejs", "node")
+}
+
+// ltsNode are the names that nvm knows for lines; others are the default.
+var ltsNode = map[string]string{"hydrogen": "18", "iron": "20", "jod": "22", "krypton": "24"}
+
+// toolVersion reads .tool-versions, which asdf and mise share.
+func (t *tree) toolVersion(ctx context.Context, names ...string) (wish, error) {
+	text, err := t.readSmall(ctx, ".tool-versions")
+	if err != nil {
+		return wish{}, err
+	}
+	for _, line := range strings.Split(text, "\n") {
+		words := strings.Fields(line)
+		if len(words) >= 2 && slices.Contains(names, words[0]) {
+			return wish{words[1], ".tool-versions"}, nil
+		}
+	}
+	return wish{}, nil
+}
+
+// page finds out whether the app is a single-page app: tools that bundle files,
+// no framework that serves them itself, and nothing to start but the tool's own
+// server for development.
+func (a *nodeApp) page() (dir, why string) {
+	if a.t.web != "" || a.build == "" || slices.ContainsFunc(serverFrameworks, a.pkg.needs) {
+		return "", ""
+	}
+	start := a.pkg.Scripts["start"]
+	for _, tool := range pageTools {
+		if !a.pkg.needs(tool.name) || start != "" && !tool.serves.MatchString(start) || start == "" && a.hasServer() {
+			continue
+		}
+		return tool.out, fmt.Sprintf("single-page app: %s in package.json, and no server; the built files in %s are served, unknown paths get index.html", tool.name, tool.out)
+	}
+	return "", ""
+}
+
+var serverFrameworks = []string{"next", "nuxt", "express", "fastify", "koa", "@hapi/hapi", "@nestjs/core", "@remix-run/node", "@sveltejs/adapter-node", "astro", "hono"}
+
+// pageTools are bundlers: where they put the files, and what a start script of theirs looks like.
+var pageTools = []struct {
+	name, out string
+	serves    *regexp.Regexp
+}{
+	{"vite", "dist", regexp.MustCompile(`^(npx )?vite\b`)},
+	{"react-scripts", "build", regexp.MustCompile(`\breact-scripts start\b`)},
+	{"@vue/cli-service", "dist", regexp.MustCompile(`\bvue-cli-service serve\b`)},
+	{"parcel", "dist", regexp.MustCompile(`^(npx )?parcel\b`)},
+	{"webpack", "dist", regexp.MustCompile(`\bwebpack(-dev-server)?( serve)?\b`)},
+	{"esbuild", "dist", regexp.MustCompile(`\besbuild\b.*--serve`)},
+}
+
+func (a *nodeApp) hasServer() bool {
+	return a.pkg.Main != "" && a.t.has(strings.TrimPrefix(a.pkg.Main, "./")) || slices.ContainsFunc(serverFiles, a.t.has)
+}
+
+var serverFiles = []string{"server.js", "index.js", "app.js", "server.mjs", "index.mjs", "main.js", "src/server.js", "src/index.js"}
+
+// start finds what runs: what is declared, the start script, main, a file with a usual name.
+func (a *nodeApp) start() (argv []string, why string, err error) {
+	say := func(from, line string) string {
+		shown := deploy.Clean(strings.Join(argv, " "), 120)
+		if shown == line {
+			return "start: " + from + ", " + shown
+		}
+		return "start: " + from + ", " + deploy.Clean(line, 80) + " → " + shown
+	}
+	main := strings.TrimPrefix(a.pkg.Main, "./")
+	switch {
+	case a.t.web != "":
+		argv = a.argv(a.t.web)
+		return argv, say("the declared web process", a.t.web), nil
+	case a.pkg.Scripts["start"] != "":
+		argv = a.argv("npm start")
+		return argv, say("scripts.start in package.json", "npm start"), nil
+	case a.pkg.needs("nuxt") && a.build != "":
+		return []string{"node", ".output/server/index.mjs"}, "start: Nuxt's own server", nil
+	case a.pkg.needs("next"):
+		return []string{"next", "start"}, "start: Next's own server", nil
+	case main != "" && (a.t.has(main) || a.build != ""):
+		return []string{"node", main}, "start: main in package.json, node " + main, nil
+	}
+	for _, name := range serverFiles {
+		if a.t.has(name) {
+			return []string{"node", name}, "start: " + name + " found", nil
+		}
+	}
+	return nil, "", failure("package.json found, but nothing that says how to start the app",
+		`add a start script to package.json ("start": "node server.js"), or a Procfile with "web: …"`, nil, nil)
+}
+
+var runsScript = regexp.MustCompile(`^(?:npm|yarn|pnpm)(?: run)? ([A-Za-z0-9:_.-]+)$`)
+
+// argv makes a command of a line. "npm start" becomes what the script says: npm
+// is not in the image that runs, and would keep signals from the app.
+func (a *nodeApp) argv(line string) []string {
+	line = strings.TrimSpace(line)
+	for range 5 { // scripts may name each other
+		m := runsScript.FindStringSubmatch(line)
+		if m == nil || a.pkg.Scripts["pre"+m[1]] != "" {
+			break
+		}
+		script := strings.TrimSpace(a.pkg.Scripts[m[1]])
+		if script == "" {
+			break
+		}
+		line = script
+	}
+	line = strings.TrimPrefix(line, "npx ")
+	if usesManager.MatchString(line) {
+		a.npm = true
+	}
+	return commandOf(line)
+}
+
+var usesManager = regexp.MustCompile(`(^|[\s;&|(])(npm|npx|yarn|pnpm)\s`)

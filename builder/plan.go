@@ -1,0 +1,124 @@
+package builder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"teal/deploy"
+)
+
+// plan is how a tree without a Dockerfile is built.
+type plan struct {
+	kind       string   // row of the table, for labels: "node"
+	what       string   // for the history: "Go 1.26: go.mod found"
+	why        []string // for the log: one finding a line
+	warn       []string // for the log: what the app's people should know
+	dockerfile string
+	omit       []string // patterns of files that are not sent, as in .dockerignore
+	on         string   // the image that it runs on: "teal/node:24", "scratch"
+	paths      []string // see labelBuildPaths
+	// argv makes a command of a line of a Procfile; nil: commandOf.
+	argv func(line string) []string
+}
+
+// choose finds the Dockerfile, or writes one, and what the app declares beside it.
+func (j *job) choose(ctx context.Context) error {
+	name := j.manifest.Dockerfile
+	if name == "" {
+		name = "Dockerfile"
+	}
+	text, err := j.source.ReadFile(ctx, name, maxDockerfile)
+	switch {
+	case err == nil:
+		err = j.chooseOwn(ctx, name, text)
+	case !errors.Is(err, deploy.ErrNotFound):
+		return fmt.Errorf("read %s: %w", name, err)
+	case j.manifest.Dockerfile != "":
+		return failure(fmt.Sprintf("teal.toml names the Dockerfile %s, which is not in the commit", name),
+			"commit it, or correct [build] dockerfile", nil, nil)
+	default:
+		err = j.chooseDetected(ctx)
+	}
+	return err
+}
+
+// chooseOwn is for a repository that brings a Dockerfile.
+func (j *job) chooseOwn(ctx context.Context, name string, text []byte) error {
+	if reachesOut(text) {
+		return failure(name+" has a cache mount with \"..\" in it, which could name another app's cache", "give the mount a plain id", nil, nil)
+	}
+	ignore, err := readIgnore(ctx, j.source, name, nil)
+	if err != nil {
+		return err
+	}
+	j.what = name
+	j.context = buildContext{source: j.source, ignore: ignore, always: name}
+	if j.dockerfile, j.reader, err = settleSyntax(name, text); err != nil {
+		return err
+	}
+	j.progress.say("found %s", name)
+	if j.reader != "" {
+		j.progress.say("# syntax=%s is not pinned by a digest: the Engine's own reader is used", deploy.Clean(j.reader, 120))
+		j.context.always, j.context.dockerfile = generatedName, j.dockerfile
+	}
+	if j.declared.web != "" {
+		j.manifest.Settings.Web = commandOf(j.declared.web)
+		j.progress.say("web: the command of the %s, in place of the Dockerfile's", j.declared.webFrom)
+	}
+	j.settle(commandOf)
+	return nil
+}
+
+// chooseDetected goes by what lies in the tree.
+func (j *job) chooseDetected(ctx context.Context) error {
+	t := j.tree
+	t.main, t.web = j.manifest.Main, j.declared.web
+	t.online = func() bool { return j.stack.online(ctx) }
+	p, err := detect(ctx, t)
+	if err != nil {
+		return err
+	}
+	ignore, err := readIgnore(ctx, j.source, "Dockerfile", p.omit)
+	if err != nil {
+		return err
+	}
+	j.plan, j.what = p, p.what
+	j.dockerfile = []byte(p.dockerfile)
+	j.context = buildContext{source: j.source, ignore: ignore, always: generatedName, dockerfile: j.dockerfile}
+	for _, line := range p.why {
+		j.progress.say("%s", line)
+	}
+	argv := p.argv
+	if argv == nil {
+		argv = commandOf
+	}
+	j.settle(argv)
+	for _, line := range p.warn {
+		j.progress.say("warning: %s", line)
+	}
+	j.progress.say("Dockerfile written for it:")
+	for line := range strings.Lines(p.dockerfile) {
+		j.progress.say("%s", strings.TrimRight("   | "+line, " \n"))
+	}
+	return nil
+}
+
+// settle puts what the app declares into its settings, and says so.
+func (j *job) settle(argv func(string) []string) {
+	j.declared.settle(&j.manifest.Settings, argv)
+	for _, line := range j.declared.notes {
+		j.progress.say("%s", line)
+	}
+	s := j.manifest.Settings
+	if len(s.Release) > 0 {
+		j.progress.say("release command: %s", deploy.Clean(strings.Join(s.Release, " "), 200))
+	}
+	for _, w := range s.Workers {
+		j.progress.say("process %s (%d): %s", w.Name, w.Instances, deploy.Clean(strings.Join(w.Argv, " "), 200))
+	}
+	for _, c := range s.Cron {
+		j.progress.say("scheduled %s (%s): %s", c.Name, c.Schedule, deploy.Clean(strings.Join(c.Argv, " "), 200))
+	}
+}

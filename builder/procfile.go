@@ -1,0 +1,110 @@
+package builder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"teal/deploy"
+)
+
+// maxSmallFile is the longest Procfile, app.json, CHECKS or Aptfile that is read.
+const maxSmallFile = 256 << 10
+
+// declared is what an app says about its processes: in a Procfile, in app.json,
+// in teal.toml. Commands are lines still; which argv they become depends on the
+// language, see plan.argv.
+type declared struct {
+	web, webFrom string
+	release      []string // run one after the other
+	releaseFrom  string
+	workers      []declaredWorker
+	cron         []declaredCron
+	notes        []string // for the log
+}
+
+type declaredWorker struct {
+	name, line string
+	instances  int
+}
+
+type declaredCron struct {
+	name string
+	line string
+	job  deploy.CronJob
+}
+
+var processLine = regexp.MustCompile(`^([A-Za-z0-9_-]{1,40})\s*:\s*(.+)$`)
+
+// readProcfile reads lines of the form "name: command".
+func (d *declared) readProcfile(ctx context.Context, t *tree) error {
+	text, err := t.readSmall(ctx, "Procfile")
+	if err != nil || text == "" {
+		return err
+	}
+	seen := map[string]bool{}
+	for n, line := range strings.Split(text, "\n") {
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		m := processLine.FindStringSubmatch(line)
+		if m == nil {
+			return failure(fmt.Sprintf("Procfile line %d: %q is not of the form name: command", n+1, deploy.Clean(line, 60)), "correct it, commit and push again", nil, nil)
+		}
+		name, command := m[1], m[2]
+		if seen[name] {
+			return failure(fmt.Sprintf("Procfile line %d: %s is there already", n+1, name), "correct it, commit and push again", nil, nil)
+		}
+		seen[name] = true
+		switch name {
+		case "web":
+			d.web, d.webFrom = command, "Procfile"
+		case "release":
+			d.release, d.releaseFrom = []string{command}, "Procfile"
+		default:
+			d.workers = append(d.workers, declaredWorker{name, command, 1})
+		}
+	}
+	if len(d.workers) > deploy.MaxWorkers {
+		return failure(fmt.Sprintf("the Procfile has %d processes beside web and release", len(d.workers)), fmt.Sprintf("at most %d are run", deploy.MaxWorkers), nil, nil)
+	}
+	return nil
+}
+
+// readSmall reads a small file; one that is not there is empty.
+func (t *tree) readSmall(ctx context.Context, name string) (string, error) {
+	if !t.has(name) {
+		return "", nil
+	}
+	text, err := t.source.ReadFile(ctx, name, maxSmallFile)
+	if errors.Is(err, deploy.ErrNotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", name, err)
+	}
+	return strings.ReplaceAll(string(text), "\r\n", "\n"), nil
+}
+
+// settle fills the settings in with what is declared and teal.toml does not
+// override. argv makes a command of a line.
+func (d *declared) settle(s *deploy.Settings, argv func(string) []string) {
+	if len(s.Release) == 0 && len(d.release) > 0 {
+		if len(d.release) == 1 {
+			s.Release = argv(d.release[0])
+		} else {
+			s.Release = []string{"/bin/sh", "-c", strings.Join(d.release, " && ")}
+		}
+	}
+	for _, w := range d.workers {
+		s.Workers = append(s.Workers, deploy.Process{Name: w.name, Argv: argv(w.line), Instances: w.instances})
+	}
+	for _, c := range d.cron {
+		job := c.job
+		job.Argv = argv(c.line)
+		s.Cron = append(s.Cron, job)
+	}
+}

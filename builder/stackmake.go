@@ -1,0 +1,181 @@
+package builder
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/image"
+)
+
+// replace makes the image unless the one that is there holds the same. The
+// caller has the turn.
+func (s *Stack) replace(ctx context.Context, r recipe, p *progress) (replaced bool, err error) {
+	began := s.now()
+	ref := s.ref(r)
+	old, err := s.engine.ImageInspect(ctx, ref)
+	if err != nil && !errdefs.IsNotFound(err) {
+		return false, engineError(ctx, s.engine, err)
+	}
+	product, err := r.prepare(s, ctx, p)
+	if err != nil {
+		return false, err
+	}
+	if product.close != nil {
+		defer product.close()
+	}
+	if product.packages == "" {
+		p.say("stack image %s: making it from %s", s.show(r), product.source)
+		drop, err := s.candidate(ctx, ref, product, p)
+		if err != nil {
+			return false, err
+		}
+		defer drop()
+	}
+	s.checked[r.name] = s.now()
+	if old.Config != nil && old.Config.Labels[labelPackages] == product.packages {
+		p.say("stack image %s: nothing newer (%s)", s.show(r), product.source)
+		return false, nil
+	}
+	if err := s.install(ctx, r, product, p); err != nil {
+		delete(s.checked, r.name)
+		return false, err
+	}
+	p.say("stack image %s: ready after %s (%s)", s.show(r), seconds(s.now().Sub(began)), product.source)
+	s.prune(ctx, r)
+	return true, nil
+}
+
+// install makes the image and names it: what it is, and what it holds.
+func (s *Stack) install(ctx context.Context, r recipe, product *product, p *progress) error {
+	ref := s.ref(r)
+	labels := map[string]string{labelStack: r.name, labelPackages: product.packages, labelSource: product.source}
+	if err := product.install(ctx, ref, labels, p); err != nil {
+		return err
+	}
+	names := []string{s.prefix + versioned(r.name, product.packages)}
+	for _, alias := range r.aliases {
+		names = append(names, s.prefix+tagged(alias))
+	}
+	for _, name := range names {
+		if err := s.engine.ImageTag(ctx, ref, name); err != nil {
+			return fmt.Errorf("name the image %s: %w", name, engineError(ctx, s.engine, err))
+		}
+	}
+	return nil
+}
+
+// versioned is the name that says what the image holds: "node:24-3f2a1bc0ffee".
+func versioned(name, packages string) string {
+	sep := ":"
+	if strings.Contains(name, ":") {
+		sep = "-"
+	}
+	return name + sep + contentVersion(packages)
+}
+
+func contentVersion(packages string) string { return packages[:min(12, len(packages))] }
+
+// candidate makes an image of which only the result shows whether it is new,
+// and has the product go on from it. drop takes the candidate's own name away.
+func (s *Stack) candidate(ctx context.Context, ref string, product *product, p *progress) (drop func(), err error) {
+	name := ref + "-candidate-" + randomID()[:8] // another process may be at the same
+	drop = func() { s.discard(context.WithoutCancel(ctx), name) }
+	if err := product.install(ctx, name, nil, p); err != nil {
+		return nil, err
+	}
+	status, err := s.fileOf(ctx, name, "/"+dpkgStatus)
+	if err != nil {
+		drop()
+		return nil, err
+	}
+	version, err := s.fileOf(ctx, name, versionFile)
+	if err != nil && !errdefs.IsNotFound(err) {
+		drop()
+		return nil, err
+	}
+	product.packages = hashOf(product.script, dpkgList(status), string(version))
+	if v := strings.TrimSpace(string(version)); v != "" {
+		product.source = v + "; " + product.source
+	}
+	product.install = func(ctx context.Context, ref string, labels map[string]string, p *progress) error {
+		return s.build(ctx, ref, labels, p, namedFile{"Dockerfile", []byte("FROM " + name + "\n")})
+	}
+	return drop, nil
+}
+
+// versionFile says which version of its language an image has: "Node 24.21.0".
+const versionFile = "/usr/local/share/teal-version"
+
+// fileOf reads a file of an image, which is not run.
+func (s *Stack) fileOf(ctx context.Context, ref, name string) ([]byte, error) {
+	made, err := s.engine.ContainerCreate(ctx, &container.Config{Image: ref, Cmd: []string{"none"}, NetworkDisabled: true}, nil, nil, nil, "")
+	if err != nil {
+		return nil, engineError(ctx, s.engine, err)
+	}
+	defer func() {
+		_ = s.engine.ContainerRemove(context.WithoutCancel(ctx), made.ID, container.RemoveOptions{Force: true})
+	}()
+	stream, _, err := s.engine.CopyFromContainer(ctx, made.ID, name)
+	if err != nil {
+		return nil, err
+	}
+	defer stream.Close()
+	in := tar.NewReader(stream)
+	if _, err := in.Next(); err != nil {
+		return nil, fmt.Errorf("read %s of %s: %w", name, ref, err)
+	}
+	text, err := io.ReadAll(io.LimitReader(in, maxDpkgStatus+1))
+	if err == nil && len(text) > maxDpkgStatus {
+		err = errors.New("too long")
+	}
+	return text, err
+}
+
+// prune removes earlier versions of the image. One that a container was made
+// from stays until the next time.
+func (s *Stack) prune(ctx context.Context, r recipe) {
+	images, err := s.engine.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", labelStack+"="+r.name))})
+	if err != nil {
+		s.log.Warn("cannot look for stack images that were replaced", "error", err)
+		return
+	}
+	current := s.ref(r)
+	for _, i := range images {
+		if ours, serves := s.namesOf(i.RepoTags, current); serves || !ours && len(i.RepoTags) > 0 {
+			continue
+		}
+		if used, err := usedBy(ctx, s.engine, i.ID); err != nil || used {
+			continue
+		}
+		for _, name := range i.RepoTags {
+			s.discard(ctx, name)
+		}
+		if len(i.RepoTags) == 0 {
+			s.discard(ctx, i.ID)
+		}
+	}
+}
+
+// namesOf tells whether the names are all this stack's, and whether the current one is among them.
+func (s *Stack) namesOf(names []string, current string) (ours, serves bool) {
+	ours = true
+	for _, name := range names {
+		ours = ours && strings.HasPrefix(name, s.prefix)
+		serves = serves || name == current
+	}
+	return ours, serves
+}
+
+// discard takes a name of ours away; the image goes with the last one. One in use stays.
+func (s *Stack) discard(ctx context.Context, ref string) {
+	if _, err := s.engine.ImageRemove(ctx, ref, image.RemoveOptions{}); err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
+		s.log.Warn("cannot remove a stack image that was replaced", "image", ref, "error", err)
+	}
+}
