@@ -19,6 +19,9 @@ type Limits struct {
 	Fetch   time.Duration // of one fetch or clone; 30 min
 	Fetches int           // at once over all apps; 8
 
+	Quiet time.Duration // without a push, before what nobody needs is removed from a repository; 10 min
+	Clean time.Duration // for that to be done; 10 min
+
 	GitMemory int64 // bytes of data segment of one git process; 1 GiB
 
 	Entries   int   // files and directories of a tree that is built; 200,000
@@ -63,6 +66,8 @@ func (l Limits) filled() Limits {
 	fill(&l.DiskFree, 2<<30)
 	fill(&l.Fetch, 30*time.Minute)
 	fill(&l.Fetches, 8)
+	fill(&l.Quiet, 10*time.Minute)
+	fill(&l.Clean, 10*time.Minute)
 	fill(&l.GitMemory, 1<<30)
 	fill(&l.Entries, 200_000)
 	fill(&l.TreeBytes, 2<<30)

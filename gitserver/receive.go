@@ -54,6 +54,7 @@ func (s *Server) receivePack(ctx context.Context, se *session, name string) int 
 		p.refused(ctx, err)
 		return 1
 	}
+	s.repos.tidy(p.app.Name)
 	return p.conclude(ctx, d)
 }
 
@@ -124,13 +125,9 @@ func (p *push) take(ctx context.Context) (deploy.Deployment, error) {
 	if err != nil {
 		return deploy.Deployment{}, &packError{err}
 	}
-	d, err := p.store(ctx, q, deploy.Push{
+	return p.store(ctx, q, deploy.Push{
 		App: p.app.Name, Ref: c.ref, Old: c.old, New: c.new, Commit: commit, By: p.se.user, Options: p.options,
 	})
-	if err == nil {
-		p.s.repos.tidy(p.app.Name)
-	}
-	return d, err
 }
 
 // judge takes the pack into the quarantine and checks all that is in it.
@@ -171,6 +168,9 @@ func (p *push) store(ctx context.Context, q *quarantine, push deploy.Push) (depl
 		return deploy.Deployment{}, err
 	}
 	if err := q.migrate(ctx); err != nil {
+		return deploy.Deployment{}, err
+	}
+	if err := p.s.repos.keepCommit(push.App, push.New); err != nil {
 		return deploy.Deployment{}, err
 	}
 	return p.s.engine.Receive(ctx, push)

@@ -24,7 +24,11 @@ type ReposConfig struct {
 	Limits Limits
 	// Git is the path of the git binary; "": git as found on the PATH.
 	Git string
-	Log *slog.Logger // nil: slog.Default
+	// Keep gives the commits of an app that a deployment or a release may still
+	// need, whatever its branches hold: those under way, staged, and to go back
+	// to. nil: nothing is ever removed from a repository.
+	Keep func(ctx context.Context, app deploy.AppName) ([]string, error)
+	Log  *slog.Logger // nil: slog.Default
 }
 
 // Repos are the bare repositories of all apps. They satisfy
@@ -33,21 +37,22 @@ type Repos struct {
 	dir    string
 	git    string
 	limits Limits
+	keep   func(ctx context.Context, app deploy.AppName) ([]string, error)
 	log    *slog.Logger
 
 	indexPacks chan struct{}       // a place for each index-pack that may run
 	fetches    chan struct{}       // a place for each upload-pack that may run
 	pushed     chan deploy.AppName // to the housekeeper
-	mu         sync.Mutex          // guards locks
-	locks      map[deploy.AppName]chan struct{}
+	mu         sync.Mutex          // guards turns
+	turns      map[deploy.AppName]*turn
 }
 
 // NewRepos makes Repos. It touches nothing on disk.
 func NewRepos(c ReposConfig) *Repos {
 	r := &Repos{
-		dir: c.Dir, git: c.Git, limits: c.Limits.filled(), log: c.Log,
+		dir: c.Dir, git: c.Git, limits: c.Limits.filled(), keep: c.Keep, log: c.Log,
 		pushed: make(chan deploy.AppName, 64),
-		locks:  map[deploy.AppName]chan struct{}{},
+		turns:  map[deploy.AppName]*turn{},
 	}
 	if abs, err := filepath.Abs(c.Dir); err == nil {
 		r.dir = abs
@@ -81,22 +86,18 @@ func (r *Repos) exists(app deploy.AppName) bool {
 	return err == nil
 }
 
-// lock waits for the app's turn. It is held for the short steps that must not
-// interleave, never while a client sends.
-func (r *Repos) lock(ctx context.Context, app deploy.AppName) (unlock func(), err error) {
-	r.mu.Lock()
-	l := r.locks[app]
-	if l == nil {
-		l = make(chan struct{}, 1)
-		r.locks[app] = l
+// ensureLocked makes the app's repository when it is missing: an app without a
+// push is an empty one.
+func (r *Repos) ensureLocked(ctx context.Context, app deploy.AppName) error {
+	if r.exists(app) {
+		return nil
 	}
-	r.mu.Unlock()
-	select {
-	case l <- struct{}{}:
-		return func() { <-l }, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("another push to %s is being stored: %w", app, context.Cause(ctx))
+	unlock, err := r.lock(ctx, app)
+	if err != nil {
+		return err
 	}
+	defer unlock()
+	return r.ensure(ctx, app)
 }
 
 // ensure makes the app's repository when it is missing. The caller holds the lock.

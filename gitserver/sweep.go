@@ -25,7 +25,7 @@ func (r *Repos) Sweep(ctx context.Context) error {
 		}
 	}
 	for _, pattern := range []string{
-		"objects/tmp_objdir-*", "objects/pack/tmp_*", "objects/pack/.tmp-*", "objects/??/tmp_obj_*", "shallow.new-*",
+		"objects/tmp_objdir-*", "objects/pack/tmp_*", "objects/pack/.tmp-*", "objects/??/tmp_obj_*", "shallow.new-*", "kept.new-*",
 	} {
 		if err := r.sweepAll("*.git/" + pattern); err != nil {
 			return err
@@ -41,6 +41,9 @@ func (r *Repos) sweepAll(pattern string) error {
 	}
 	for _, path := range left {
 		r.log.Info("removing what an interrupted push left", "path", path)
+		if repo, _, ok := strings.Cut(path, "/objects/tmp_objdir-"); ok { // its pack may be in the repository, kept by nothing
+			_ = os.WriteFile(filepath.Join(repo, mark), nil, 0o600)
+		}
 		if err := os.RemoveAll(path); err != nil {
 			return fmt.Errorf("cannot sweep the repositories: %w", err)
 		}

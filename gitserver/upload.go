@@ -13,7 +13,7 @@ import (
 
 // reading are the git programs that hand out what an app's branch holds.
 var reading = map[string][]string{
-	"git-upload-pack": {"-c", "uploadpack.allowFilter=true", "upload-pack", "--strict", "."},
+	"git-upload-pack": {"-c", "uploadpack.allowFilter=true", "-c", "transfer.hideRefs=" + keptRefs, "upload-pack", "--strict", "."},
 	// Compressed archives would run a program of the host's.
 	"git-upload-archive": {"-c", "tar.tgz.remote=false", "-c", "tar.tar.gz.remote=false", "upload-archive", "."},
 }
@@ -52,13 +52,7 @@ func (r *Repos) takeFetch(ctx context.Context) error {
 
 // upload runs git between the client and the app's repository.
 func (s *Server) upload(ctx context.Context, se *session, app deploy.AppName, args []string) error {
-	unlock, err := s.repos.lock(ctx, app)
-	if err != nil {
-		return err
-	}
-	err = s.repos.ensure(ctx, app) // an app without a push is an empty repository
-	unlock()
-	if err != nil {
+	if err := s.repos.ensureLocked(ctx, app); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.limits.Fetch)

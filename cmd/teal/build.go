@@ -35,7 +35,7 @@ func (d *daemonParts) build(ctx context.Context, n notify.Config) error {
 	if err := d.buildRouter(); err != nil {
 		return err
 	}
-	d.repos = gitserver.NewRepos(gitserver.ReposConfig{Dir: filepath.Join(d.dir, "repos"), Log: d.log})
+	d.repos = gitserver.NewRepos(gitserver.ReposConfig{Dir: filepath.Join(d.dir, "repos"), Keep: neededCommits(d.db), Log: d.log})
 	if err := d.repos.CheckGit(ctx); err != nil {
 		return err
 	}
