@@ -209,21 +209,3 @@ func (a *attempt) fail(f *deploy.Failure) {
 func (a *attempt) end(s deploy.State, note string) {
 	a.settle(func(d *deploy.Deployment) { d.State, d.Note = s, note })
 }
-
-// find gives the attempt that was made of the push.
-func (e *engine) find(p deploy.Push) deploy.DeploymentID {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for id, a := range e.all {
-		if a.push.New == p.New && a.push.App == p.App {
-			return id
-		}
-	}
-	return 0
-}
-
-func (a *attempt) state() deploy.State {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.d.State
-}

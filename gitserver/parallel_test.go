@@ -1,7 +1,10 @@
 package gitserver
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -9,49 +12,91 @@ import (
 	"time"
 
 	"teal/deploy"
+	"teal/deploy/deploytest"
 )
 
-// newestWins gives a script that does what the core does about several pushes to
-// one app: a newer one supersedes those that are under way, and tells by whom.
-func newestWins(build time.Duration) func(*attempt) {
-	type current struct {
-		id         deploy.DeploymentID
-		superseded chan deploy.Push
-		promoting  bool
-	}
-	var mu sync.Mutex
-	now := map[deploy.AppName]*current{}
-	return func(a *attempt) {
-		mine := &current{id: a.id, superseded: make(chan deploy.Push, 1)}
-		mu.Lock()
-		switch other := now[a.push.App]; {
-		case other == nil:
-		case other.id > mine.id:
-			mine.superseded <- a.e.attempt(other.id).push
-		case !other.promoting:
-			other.superseded <- a.push
-		}
-		if other := now[a.push.App]; other == nil || other.id < mine.id {
-			now[a.push.App] = mine
-		}
-		mu.Unlock()
-		a.log("==> Building %s", a.push.New)
+// realWorld is a world whose pushes go to the real core, on these repositories.
+type realWorld struct {
+	*world
+	core   *deploytest.World
+	daemon *deploytest.Daemon
+}
+
+// newRealWorld starts one. Every build takes that long, or ends when it is told to.
+func newRealWorld(t *testing.T, build time.Duration) *realWorld {
+	t.Helper()
+	core := deploytest.New(t)
+	core.Building = func(ctx context.Context, _ deploy.BuildRequest, _ io.Writer) error {
 		select {
-		case by := <-mine.superseded:
-			a.end(deploy.Superseded, "superseded by "+by.By+"'s push of "+by.New[:7])
-			return
 		case <-time.After(build):
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		select {
-		case by := <-mine.superseded:
-			a.end(deploy.Superseded, "superseded by "+by.By+"'s push of "+by.New[:7])
-		default:
-			mine.promoting = true
-			a.promote()
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
 	}
+	late := &struct{ *Repos }{} // those of the world that is made next
+	core.Repositories = late
+	daemon := core.Open()
+	apps := &coreApps{rights: newMemory(), core: core.Store}
+	w := newWorld(t, func(c *Config, r *ReposConfig) {
+		c.Engine, c.Apps = daemon.Engine, apps
+		c.Limits.Handshakes, c.Limits.HandshakesPerAddress = 64, 64
+		r.Limits = c.Limits
+	})
+	late.Repos, apps.rights = w.repos, w.store
+	return &realWorld{w, core, daemon}
+}
+
+// coreApps are the core's apps; who made one is its admin.
+type coreApps struct {
+	rights *memory
+	core   *deploytest.Store
+}
+
+func (a *coreApps) App(ctx context.Context, name deploy.AppName) (deploy.App, error) {
+	return a.core.App(ctx, name)
+}
+
+func (a *coreApps) CreateApp(ctx context.Context, app deploy.App) error {
+	if err := a.rights.CreateApp(ctx, app); err != nil {
+		return err
+	}
+	a.core.PutApp(app)
+	return nil
+}
+
+// deployments gives those of an app, in the order in which they were accepted.
+func (w *realWorld) deployments(app deploy.AppName) (all []deploy.Deployment) {
+	w.t.Helper()
+	for id := deploy.DeploymentID(1); ; id++ {
+		d, err := w.core.Store.Deployment(w.t.Context(), id)
+		if errors.Is(err, deploy.ErrNotFound) {
+			return all
+		}
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if d.App == app {
+			all = append(all, d)
+		}
+	}
+}
+
+// serving is the commit of the release that answers requests to the app.
+func (w *realWorld) serving(app deploy.AppName) string {
+	w.t.Helper()
+	a, err := w.core.Store.App(w.t.Context(), app)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if got := w.daemon.Router.Get(app, "/"); got != deploy.ReleaseName(a.Live) {
+		w.t.Errorf("production of %s answers %q, and v%d is live", app, got, a.Live)
+	}
+	r, err := w.core.Store.Release(w.t.Context(), app, a.Live)
+	if err != nil {
+		w.t.Fatalf("release %d of %s: %v", a.Live, app, err)
+	}
+	return r.Commit.ID
 }
 
 // developers makes as many clones, each with a commit of its own.
@@ -82,55 +127,46 @@ func pushAll(clones []*clone) []result {
 
 func TestOfTwentyPushesToOneAppTheLastServesAndEveryLoserIsTold(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, limits(func(l *Limits) { l.Handshakes, l.HandshakesPerAddress = 64, 64 }))
-	w.addApp("shop")
-	w.engine.play(newestWins(500 * time.Millisecond))
+	w := newRealWorld(t, 500*time.Millisecond)
+	w.store.right["anna/shop"] = deploy.Admin // the core has an app of that name
 	clones := w.developers(20, func(int) string { return "shop" })
 	results := pushAll(clones)
-	received := w.engine.received()
-	if len(received) < 2 {
-		t.Errorf("%d pushes were accepted: nothing was parallel", len(received))
+	accepted := w.deployments("shop")
+	if len(accepted) < 2 {
+		t.Fatalf("%d pushes were accepted: nothing was parallel", len(accepted))
 	}
-	last := received[len(received)-1]
-	if got := w.ref("shop", "main"); got != last.New {
-		t.Errorf("the ref is at %s, want the last accepted commit %s", got, last.New)
+	last := accepted[len(accepted)-1].Push.New
+	if w.serving("shop") != last || w.ref("shop", "main") != last {
+		t.Errorf("the last accepted commit is %s, %s serves, and the ref is at %s", last, w.serving("shop"), w.ref("shop", "main"))
 	}
-	winners := 0
-	for i, r := range results {
-		live := strings.Contains(r.out, "is live on")
+	promoted := map[string]bool{}
+	for _, d := range accepted {
 		switch {
-		case r.exit == 0 && live:
-			winners++
-		case r.exit == 1 && !live && strings.Contains(r.out, "[remote rejected]") &&
-			(strings.Contains(r.out, "superseded by anna's push of ") || strings.Contains(r.out, " while you pushed: git pull, then push again")):
-		default:
-			t.Errorf("pusher %d was not told: exit %d\n%s", i, r.exit, r.out)
-		}
-		if clones[i].head() == last.New && r.exit != 0 {
-			t.Errorf("the last accepted push: exit %d\n%s", r.exit, r.out)
+		case d.State.Committed():
+			promoted[d.Push.New] = true
+		case d.State != deploy.Superseded:
+			t.Errorf("deployment %d is %s: %s", d.ID, d.State, d.Note)
 		}
 	}
-	promoted := 0
-	for _, p := range received {
-		if a := w.engine.attempt(w.engine.find(p)); a.state().Committed() {
-			promoted++
+	for i, r := range results {
+		told := strings.Contains(r.out, "is live on")
+		lost := r.exit == 1 && strings.Contains(r.out, "[remote rejected]") &&
+			(strings.Contains(r.out, "superseded by anna's push of ") || strings.Contains(r.out, " while you pushed: git pull, then push again"))
+		if won := promoted[clones[i].head()]; won != (told && r.exit == 0) || won == lost {
+			t.Errorf("pusher %d, promoted %v, was not told: exit %d\n%s", i, won, r.exit, r.out)
 		}
-	}
-	if winners != promoted {
-		t.Errorf("%d pushers were told of a success, and %d commits were promoted", winners, promoted)
 	}
 	w.sound("shop")
 }
 
 func TestTwentyPushesToTwentyAppsAllServe(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, limits(func(l *Limits) { l.Handshakes, l.HandshakesPerAddress = 64, 64 }))
-	w.engine.play(newestWins(10 * time.Millisecond))
+	w := newRealWorld(t, 10*time.Millisecond)
 	name := func(i int) string { return fmt.Sprintf("shop-%d", i) }
 	clones := w.developers(20, name)
 	for i, r := range pushAll(clones) {
-		app := deploy.AppName(name(i))
-		if r.exit != 0 || w.ref(app, "main") != clones[i].head() {
+		app, head := deploy.AppName(name(i)), clones[i].head()
+		if r.exit != 0 || w.ref(app, "main") != head || w.serving(app) != head {
 			t.Errorf("%s is at %s, exit %d\n%s", app, w.ref(app, "main"), r.exit, r.out)
 		}
 		has(t, r.out, "created app "+string(app), " ✓ "+string(app)+" v1 is live on blue")

@@ -188,29 +188,6 @@ func TestTextOfCommitsIsCleaned(t *testing.T) {
 	}
 }
 
-func TestHousekeepingPacksAndKeepsWhatHangsOnNoRef(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.addApp("shop")
-	c := w.newClone("anna", "shop")
-	w.engine.play(func(a *attempt) { a.fail(&deploy.Failure{Step: deploy.StepBuild, Reason: "no"}) })
-	unborn := c.commit("refused", "x")
-	c.try("push", "teal", "main")
-	w.engine.play(nil)
-	for i := range 24 {
-		c.commit("f", strings.Repeat("y", i))
-		c.git("push", "-q", "teal", "main")
-	}
-	eventually(t, "the packs are made one", func() bool {
-		packs, _ := filepath.Glob(filepath.Join(w.repos.path("shop"), "objects", "pack", "*.pack"))
-		return len(packs) < 20
-	})
-	if _, err := w.repos.Commit(t.Context(), "shop", unborn); err != nil {
-		t.Errorf("a commit that no ref names is gone: %v", err)
-	}
-	w.sound("shop")
-}
-
 func TestGoGitAsAClient(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

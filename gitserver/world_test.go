@@ -101,7 +101,11 @@ func newWorld(t testing.TB, options ...option) *world {
 	}
 	w.repos = NewRepos(rc)
 	w.engine = &engine{t: t, repos: w.repos, store: w.store, all: map[deploy.DeploymentID]*attempt{}}
-	c.Repos, c.Engine = w.repos, w.engine
+	c.Repos = w.repos
+	scripted := c.Engine == nil
+	if scripted {
+		c.Engine = w.engine
+	}
 	w.addUser(deploy.User{Name: "anna", MayCreate: true})
 	w.addUser(deploy.User{Name: "bert"})
 	w.addUser(deploy.User{Name: "root", Admin: true})
@@ -109,7 +113,9 @@ func newWorld(t testing.TB, options ...option) *world {
 	if w.server, err = New(c); err != nil {
 		t.Fatal(err)
 	}
-	w.server.watch = w.engine.feed
+	if scripted {
+		w.server.watch = w.engine.feed
+	}
 	w.serve()
 	return w
 }

@@ -103,16 +103,31 @@ func (a storeAdapter) AddEvent(ctx context.Context, e deploy.Event) error {
 	return a.do("AddEvent", func() error { return a.w.Store.AddEvent(ctx, e) })
 }
 
-func (a reposAdapter) Source(_ context.Context, _ deploy.AppName, commit string) (deploy.Source, error) {
-	return give(a.generation, "Source", func() (deploy.Source, error) { return a.w.source(commit) })
+func (a reposAdapter) Source(ctx context.Context, app deploy.AppName, commit string) (deploy.Source, error) {
+	return give(a.generation, "Source", func() (deploy.Source, error) {
+		if a.w.Repositories != nil {
+			return a.w.Repositories.Source(ctx, app, commit)
+		}
+		return a.w.source(commit)
+	})
 }
 
-func (a reposAdapter) Advance(_ context.Context, p deploy.Push) error {
-	return a.do("Advance", func() error { return a.w.advance(p) })
+func (a reposAdapter) Advance(ctx context.Context, p deploy.Push) error {
+	return a.do("Advance", func() error {
+		if a.w.Repositories != nil {
+			return a.w.Repositories.Advance(ctx, p)
+		}
+		return a.w.advance(p)
+	})
 }
 
-func (a reposAdapter) Forget(context.Context, deploy.AppName) error {
-	return a.do("Forget repository", func() error { return nil })
+func (a reposAdapter) Forget(ctx context.Context, app deploy.AppName) error {
+	return a.do("Forget repository", func() error {
+		if a.w.Repositories != nil {
+			return a.w.Repositories.Forget(ctx, app)
+		}
+		return nil
+	})
 }
 
 func (a builderAdapter) Build(ctx context.Context, req deploy.BuildRequest, log io.Writer) (deploy.Built, error) {

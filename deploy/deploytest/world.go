@@ -34,6 +34,9 @@ type World struct {
 	Budget deploy.Budget
 	// Disk is how many images the disk has room for; 0: any number.
 	Disk int
+	// Repositories, when set, have the commits and the refs, in place of the
+	// World's own.
+	Repositories deploy.Repositories
 	// Now is the engines' clock; nil: time.Now.
 	Now func() time.Time
 
