@@ -12,7 +12,10 @@ import (
 const (
 	engineTimeout = 2 * time.Minute  // creating and starting all instances
 	storeTimeout  = 30 * time.Second // one write
-	tailLines     = 30               // of the log, in a failure
+	// buildTimeout bounds any build. The app's own limit is shorter and the
+	// builder's to keep, who reads it in the app's files.
+	buildTimeout = 25 * time.Hour
+	tailLines    = 30 // of the log, in a failure
 )
 
 // run takes a deployment from the queue to the bar and over it, or undoes it.
@@ -115,7 +118,7 @@ func (w *worker) build(j *job) (Built, error) {
 	j.journal.say("==> Building %s %q", commit.Short(), commit.Subject)
 
 	began := w.e.Now()
-	ctx, cancel := context.WithTimeoutCause(j.ctx, w.e.Defaults.BuildTimeout, errors.New("build timeout"))
+	ctx, cancel := context.WithTimeoutCause(j.ctx, buildTimeout, errors.New("build timeout"))
 	defer cancel()
 	src, err := w.e.Repositories.Source(ctx, w.app, commit.ID)
 	if err != nil {
@@ -135,8 +138,8 @@ func (w *worker) build(j *job) (Built, error) {
 	if err != nil {
 		if ctx.Err() != nil && j.ctx.Err() == nil {
 			return Built{}, &Failure{
-				Step: StepBuild, Reason: fmt.Sprintf("not done after %s", w.e.Defaults.BuildTimeout),
-				Hint: "make the build shorter, or raise the server's build timeout", Log: j.journal.tail(tailLines), Err: err,
+				Step: StepBuild, Reason: fmt.Sprintf("not done after %s", buildTimeout),
+				Hint: "make the build shorter", Log: j.journal.tail(tailLines), Err: err,
 			}
 		}
 		return Built{}, w.buildFailure(j, err)

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"fmt"
@@ -10,8 +11,11 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"os/signal"
+	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -33,6 +37,11 @@ var (
 	sleep       = flag.Duration("sleep", 0, "sleep and end, as a build step or a release command")
 	stamp       = flag.String("stamp", "", "write the time into that file and end, as a build step")
 	once        = flag.String("once", "", "file that it makes at start, and with which it does not start again")
+	forks       = flag.Bool("forks", false, "start itself again until that fails, as a build step")
+	flood       = flag.Bool("flood", false, "write without end, as a build step")
+	burn        = flag.Duration("burn", 0, "use all processors, and memory, for that long and end, as a build step")
+	cat         = flag.String("cat", "", "file that it prints, as a build step")
+	fetch       = flag.String("fetch", "", "URL that it asks once, as a build step")
 	fail        = flag.Bool("fail", false, "end with -exit at once")
 )
 
@@ -87,6 +96,29 @@ func main() {
 // task does what is done once, and tells whether there was something.
 func task() bool {
 	switch {
+	case *forks:
+		for n := 0; ; n++ {
+			if err := exec.Command("/vict", "-sleep", "10m").Start(); err != nil {
+				fmt.Fprintln(os.Stderr, "vict got no further than", n, err)
+				os.Exit(6)
+			}
+		}
+	case *flood:
+		line := bytes.Repeat([]byte(strings.Repeat("flood ", 20)+"\n"), 1000)
+		for {
+			os.Stdout.Write(line)
+		}
+	case *burn > 0:
+		burnFor(*burn)
+	case *cat != "":
+		b, err := os.ReadFile(*cat)
+		fmt.Printf("%s is %s %v\n", *cat, b, err)
+	case *fetch != "":
+		client := http.Client{Timeout: 2 * time.Second}
+		if _, err := client.Get(*fetch); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(4)
+		}
 	case *stamp != "":
 		if err := os.WriteFile(*stamp, []byte(time.Now().Format(time.RFC3339Nano)), 0o644); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -102,6 +134,24 @@ func task() bool {
 	}
 	os.Exit(*exitCode)
 	return true
+}
+
+// burnFor keeps twice as many threads busy as there are processors, each going
+// through memory that no cache holds.
+func burnFor(d time.Duration) {
+	end := time.Now().Add(d)
+	var all sync.WaitGroup
+	for range 2 * runtime.NumCPU() {
+		all.Go(func() {
+			part := make([]byte, 64<<20)
+			for i := 0; time.Now().Before(end); i++ {
+				for k := i % 64; k < len(part); k += 64 {
+					part[k]++
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 func handler() http.Handler {
