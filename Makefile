@@ -4,7 +4,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 GOFUMPT     = mvdan.cc/gofumpt@v0.9.2
 VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-.PHONY: build demo test lint bench bench-git bench-router image install clean
+.PHONY: build demo test lint bench bench-git bench-router proof-router image install clean
 
 build: ## bin/teal, static
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/teal ./cmd/teal
@@ -36,6 +36,10 @@ bench-git: ## pushes and exports against git's own server behind sshd, as ratios
 bench-router: ## CPU, latency and memory against HAProxy, nginx and others; ARGS=-quick for a first look
 	go run ./cmd/dev setup bench-router
 	go run ./cmd/dev/benchrouter $(ARGS)
+
+proof-router: ## the router's proofs in full, with figures: about 40 minutes; SOAK=30s for a shorter one
+	go run ./cmd/dev setup proof-router
+	go test -count 1 -timeout 2h -v ./router/prooftest -full $(if $(SOAK),-soak $(SOAK))
 
 image: ## the server's own container image
 	go run ./cmd/dev setup image

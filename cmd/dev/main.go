@@ -21,7 +21,7 @@ func main() {
 	}
 }
 
-var errUsage = errors.New("usage: dev setup demo|test|bench|bench-router|bench-git|image, dev demo, or dev image")
+var errUsage = errors.New("usage: dev setup demo|test|bench|bench-router|proof-router|bench-git|image, dev demo, or dev image")
 
 func run(ctx context.Context, args []string) error {
 	switch {

@@ -37,6 +37,7 @@ var needs = map[string][]tool{
 		{"rpmbuild", "rpm"},
 		{"hey", "hey"},
 		{"wrk", "wrk"},
+		{"slowhttptest", "slowhttptest"},
 		{"unshare", "util-linux"},
 		{"ip", "iproute2"},
 		{"gcc", "gcc"},
@@ -55,8 +56,9 @@ var needs = map[string][]tool{
 		{"wrk", "wrk"},
 		{"h2load", "nghttp2-client"},
 	},
-	"bench-git": {{"/usr/sbin/sshd", "openssh-server"}},
-	"image":     {{"mmdebstrap", "mmdebstrap"}},
+	"proof-router": {{"slowhttptest", "slowhttptest"}},
+	"bench-git":    {{"/usr/sbin/sshd", "openssh-server"}},
+	"image":        {{"mmdebstrap", "mmdebstrap"}},
 }
 
 // setup installs what the purpose needs and is not there, starts a container
@@ -67,7 +69,7 @@ func setup(ctx context.Context, purpose string) error {
 	if !ok {
 		return errUsage
 	}
-	if purpose == "bench-router" { // needs no app, and so no engine
+	if strings.HasSuffix(purpose, "-router") { // needs no app, and so no engine
 		return installIdle(ctx, missing(tools))
 	}
 	if purpose != "demo" {
