@@ -1,17 +1,12 @@
 package prooftest
 
 import (
-	"encoding/pem"
 	"log/slog"
 	"net"
 	"net/http"
 	"sync"
 	"testing"
 )
-
-func pemOf(kind string, der []byte) []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
-}
 
 // startHandler serves the handler and gives its address.
 func startHandler(t testing.TB, h http.HandlerFunc) string {

@@ -20,7 +20,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -65,7 +64,7 @@ type world struct {
 
 func startRouter(t testing.TB, limits router.Limits) *world {
 	t.Helper()
-	r, plain, secure, err := newRouter(t.TempDir(), limits)
+	r, plain, secure, err := newRouter(limits)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,14 +88,32 @@ func startRouter(t testing.TB, limits router.Limits) *world {
 	return w
 }
 
-func newRouter(dir string, limits router.Limits) (r *router.Router, plain, secure net.Listener, err error) {
-	cert, key, err := writeCertificate(dir)
+// switcher is a router, in this process or in another.
+type switcher interface {
+	point(deploy.Route)
+	// replaced does what follows a switch: it drains the release before, lets
+	// go of its sockets, and gives how many requests were cut.
+	replaced(ctx context.Context, app string, release int) (cut int)
+	addrs() (plain, secure string)
+}
+
+func (w *world) point(route deploy.Route)      { w.Point(route) }
+func (w *world) addrs() (plain, secure string) { return w.plain, w.secure }
+
+func (w *world) replaced(ctx context.Context, app string, release int) (cut int) {
+	cut = w.Drain(ctx, deploy.AppName(app), release)
+	w.Release(ctx, deploy.AppName(app), release)
+	return cut
+}
+
+func newRouter(limits router.Limits) (r *router.Router, plain, secure net.Listener, err error) {
+	cert, err := selfSigned()
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	config := router.Config{Log: slog.New(slog.DiscardHandler), AccessLog: io.Discard, Limits: limits}
-	if config.TLS, err = router.OwnCertificate(cert, key); err != nil {
-		return nil, nil, nil, err
+	config := router.Config{
+		Log: slog.New(slog.DiscardHandler), AccessLog: io.Discard, Limits: limits,
+		TLS: &tls.Config{Certificates: []tls.Certificate{cert}},
 	}
 	if plain, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		return nil, nil, nil, err
@@ -108,29 +125,18 @@ func newRouter(dir string, limits router.Limits) (r *router.Router, plain, secur
 	return router.New(config), plain, secure, nil
 }
 
-// writeCertificate writes a self-signed certificate for localhost and *.test.
-func writeCertificate(dir string) (certFile, keyFile string, err error) {
+// selfSigned makes a certificate for localhost and *.test.
+func selfSigned() (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return "", "", err
+		return tls.Certificate{}, err
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost", "*.test"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		return "", "", err
-	}
-	keyDER, err := x509.MarshalECPrivateKey(key)
-	if err != nil {
-		return "", "", err
-	}
-	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	if err := os.WriteFile(certFile, pemOf("CERTIFICATE", der), 0o600); err != nil {
-		return "", "", err
-	}
-	return certFile, keyFile, os.WriteFile(keyFile, pemOf("EC PRIVATE KEY", keyDER), 0o600)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
 }
 
 // anyTLS is the configuration of a client that believes any certificate.

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// ledger keeps who got which request. Ids are "client/number".
+// ledger keeps who got which request. Ids are "client/number". A nil ledger keeps nothing.
 type ledger struct {
 	mu    sync.Mutex
 	came  map[string]int
@@ -21,6 +21,9 @@ type ledger struct {
 func newLedger() *ledger { return &ledger{came: map[string]int{}} }
 
 func (l *ledger) note(id string) {
+	if l == nil {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.came[id]++

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"teal/deploy"
 	"teal/router"
 )
 
@@ -18,7 +17,7 @@ import (
 // and again under every kind of request. In full: 100 promotions and a million
 // requests.
 func TestPromotionsUnderLoadFailDoubleAndMisrouteNothing(t *testing.T) {
-	promotions, requests := scaled(12, 100), scaled(3000, 1_000_000)
+	promotions, requests := scaled(8, 100), scaled(2000, 1_000_000)
 	w := startRouter(t, router.Limits{})
 	l := newLedger()
 	apps := []*promoted{newPromoted(t, w, "shop", l), newPromoted(t, w, "blog", l)}
@@ -48,7 +47,7 @@ func TestPromotionsUnderLoadFailDoubleAndMisrouteNothing(t *testing.T) {
 
 // promoted is an app that is promoted again and again.
 type promoted struct {
-	w       *world
+	w       switcher
 	name    string
 	ledger  *ledger
 	release int
@@ -57,7 +56,7 @@ type promoted struct {
 	cut     int
 }
 
-func newPromoted(t *testing.T, w *world, name string, l *ledger) *promoted {
+func newPromoted(t *testing.T, w switcher, name string, l *ledger) *promoted {
 	t.Helper()
 	a := &promoted{w: w, name: name, ledger: l}
 	a.next(t)
@@ -71,7 +70,7 @@ func (a *promoted) next(t *testing.T) (before instance) {
 	t.Helper()
 	a.release++
 	before, a.current = a.current, startInstance(t, a.name, a.release, a.ledger)
-	a.w.Point(routeTo(a.name, a.release, a.current.addr, a.host()))
+	a.w.point(routeTo(a.name, a.release, a.current.addr, a.host()))
 	a.floor.Store(int64(a.release))
 	return before
 }
@@ -83,8 +82,7 @@ func (a *promoted) promote(t *testing.T) {
 	before := a.next(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	a.cut += a.w.Drain(ctx, deploy.AppName(a.name), old)
-	a.w.Release(ctx, deploy.AppName(a.name), old)
+	a.cut += a.w.replaced(ctx, a.name, old)
 	before.stop()
 }
 
@@ -100,15 +98,16 @@ type askers struct {
 }
 
 // startAskers starts four clients of each kind for each app.
-func startAskers(w *world, apps []*promoted) *askers {
+func startAskers(w switcher, apps []*promoted) *askers {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &askers{cancel: cancel}
+	plain, secure := w.addrs()
 	for _, a := range apps {
 		for _, k := range kinds {
 			for range 4 {
-				c := &asker{kind: k, id: fmt.Sprint(len(l.clients)), app: a.name, host: a.host(), addr: w.plain, floor: &a.floor}
+				c := &asker{kind: k, id: fmt.Sprint(len(l.clients)), app: a.name, host: a.host(), addr: plain, floor: &a.floor}
 				if k.secure {
-					c.addr = w.secure
+					c.addr = secure
 				}
 				l.clients = append(l.clients, c)
 				l.wg.Go(func() { l.run(ctx, c) })
