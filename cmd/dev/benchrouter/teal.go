@@ -36,7 +36,7 @@ func serveTeal(ctx context.Context, args []string) error {
 		return err
 	}
 	debug.SetGCPercent(50) // as the daemon has it
-	r, err := tealRouter(dir)
+	r, err := tealRouter(ctx, dir, secure)
 	if err != nil {
 		return err
 	}
@@ -70,9 +70,9 @@ func serveTeal(ctx context.Context, args []string) error {
 	return r.Serve(ctx, l)
 }
 
-// tealRouter has everything on that production has: access log, forwarding
-// fields, request ids, all limits.
-func tealRouter(dir string) (*router.Router, error) {
+// tealRouter has everything on that production has: access log, metrics,
+// forwarding fields, request ids, certificates that are watched, all limits.
+func tealRouter(ctx context.Context, dir, secure string) (*router.Router, error) {
 	log, err := os.OpenFile(filepath.Join(dir, "access.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o640)
 	if err != nil {
 		return nil, err
