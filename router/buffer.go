@@ -3,14 +3,25 @@ package router
 import "sync"
 
 const (
-	// largeBuffer is what a body that flows is copied with.
-	largeBuffer = 64 << 10
+	// headRoom is left free in front of what is read from an instance, for the
+	// head of the answer to be rewritten in place; tailRoom behind it, for the
+	// end of a chunk.
+	headRoom = 1 << 10
+	tailRoom = 16
+	// requestBuffer is what a request is read into: a head and a small body.
+	requestBuffer = 20 << 10
+	// largeBuffer is what an answer is read into, and what a body that flows is
+	// copied with.
+	largeBuffer = headRoom + 64<<10 + tailRoom
 	// quietBuffer is what a peer that says little is waited for with: ten
 	// thousand of them must not cost a large buffer each.
 	quietBuffer = 2 << 10
 )
 
-var largeBuffers = sync.Pool{New: func() any { b := make([]byte, largeBuffer); return &b }}
+var (
+	requestBuffers = sync.Pool{New: func() any { b := make([]byte, requestBuffer); return &b }}
+	largeBuffers   = sync.Pool{New: func() any { b := make([]byte, largeBuffer); return &b }}
+)
 
 // sizedBuffer is small while little comes at a time, and large while much does.
 type sizedBuffer struct {

@@ -10,7 +10,14 @@ type asker struct {
 	cookies   []string // the Cookie fields as they came
 	login     string   // the Authorization field
 	websocket bool
-	gone      <-chan struct{} // closed when the client has left; nil: can't be told
+	leaver    leaver
+}
+
+// leaver is who may leave while its request waits.
+type leaver interface {
+	// leaving gives a channel that is closed when the client leaves; nil: that
+	// can't be told. forget is called when nobody looks at it any more.
+	leaving() (left <-chan struct{}, forget func())
 }
 
 // place is what a request was given: a release to count it in flight on, and

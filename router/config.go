@@ -50,6 +50,9 @@ type Config struct {
 	// AccessLog gets one JSON line per request; nil: none. Lines are dropped,
 	// and counted in Log, when it does not keep up.
 	AccessLog io.Writer
+	// NetHTTP makes net/http's server read HTTP/1.1 too, instead of the router's
+	// own parser: slower, and less strict. It is for comparing the two.
+	NetHTTP bool
 
 	Limits Limits
 }

@@ -1,31 +1,34 @@
 package router
 
 import (
-	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"time"
+
+	"teal/router/http1"
 )
 
 // maxTries is how often a request is tried that finds no connection.
 const maxTries = 3
 
 // exchange is one request on its way through: who asked, where it was sent,
-// and what became of it.
+// and what became of it. It is used again for other requests, for its memory.
 type exchange struct {
 	router *Router
-	w      http.ResponseWriter
-	r      *http.Request
+	client client
+	req    http1.Request
 	start  int64 // Router.now
+	now    int64 // Router.now at the last thing that took time
 
 	// Who asked.
-	id      string
-	client  string
-	scheme  string
-	trusted bool
+	method string
+	proto  string
+	id     string
+	idText [32]byte // of an id of our own
+	who    *who
 
 	// What is asked.
-	expects    bool   // 100-continue
 	repeatable bool   // may be sent again when nothing was answered
 	small      []byte // the whole body, when it was short enough to be read first
 	upload     *upload
@@ -33,21 +36,51 @@ type exchange struct {
 	// Where it goes.
 	asker
 	place
-	fresh  bool // no used connection this time
+	said   [4]string // memory for asker.cookies
+	fresh  bool      // no used connection this time
 	tries  int
 	resent bool
 
 	// What became of it.
-	owner  *pool // the last one claimed, for the figures
+	answer http1.Response
+	chunks http1.Chunks // of the answer
+	out    []byte       // the request as it is sent
+	back   []byte       // what the head of the answer is written in
+	owner  *pool        // the last one claimed, for the pages
 	status int
 	sent   int64 // bytes of the answer's body
-	began  bool  // the head of an answer was written to the client
+	began  bool  // the head of an answer was given to the client
+	closes bool  // the client's connection ends with this answer
+	broken bool  // the client's connection is to be broken
 	whole  bool  // the upstream connection can carry another request
 	stream bool  // an event stream: its duration says nothing about speed
 	socket bool  // it became a WebSocket
 	fault  *fault
-	// writeArmed is when the client's write deadline was last set.
-	writeArmed time.Time
+}
+
+// who is what is known of a client from its connection.
+type who struct {
+	addr    string // without port
+	scheme  string
+	trusted bool // its word on who it asks for is believed
+	// said is what goes to the instance about it, for the host saidFor.
+	saidFor string
+	said    []byte
+}
+
+var exchanges = sync.Pool{New: func() any { return new(exchange) }}
+
+// keptOut is up to how many bytes a pooled exchange keeps for a request.
+const keptOut = 64 << 10
+
+// recycle makes the exchange ready for another request.
+func (x *exchange) recycle() {
+	x.chunks.Reset()
+	if cap(x.out) > keptOut {
+		x.out = nil
+	}
+	*x = exchange{req: x.req, answer: x.answer, chunks: x.chunks, out: x.out[:0], back: x.back[:0]}
+	exchanges.Put(x)
 }
 
 // run carries the request to an instance, trying again where that is safe.
@@ -83,7 +116,8 @@ func (x *exchange) claim() bool {
 		x.unclaim()
 	case clientLeft:
 		x.fault = &fault{kind: faultGone}
-		panic(http.ErrAbortHandler)
+		x.broken = true
+		return false
 	}
 	x.page(x.pageFor(v))
 	return false
@@ -93,20 +127,36 @@ func (x *exchange) land()    { x.place.land(x.front) }
 func (x *exchange) unclaim() { x.place.leave(x.front) }
 
 // try makes one attempt. A nil fault means that the client has its answer.
-func (x *exchange) try() (f *fault) {
-	c, f := x.connect()
-	if f != nil {
-		return f
+// Used connections that turn out to be dead cost no attempt.
+func (x *exchange) try() *fault {
+	if x.choose(&x.asker, x.now) == nil {
+		return &fault{kind: faultDown}
 	}
-	x.in.requests.Add(1)
+	for {
+		c, f := x.connect()
+		if f != nil {
+			return f
+		}
+		f = x.over(c)
+		if f == nil || f.kind != faultStale {
+			return f
+		}
+		x.in.trust.died(x.now, time.Duration(x.now-c.since))
+	}
+}
+
+// over makes the attempt over the connection.
+func (x *exchange) over(c *conn) (f *fault) {
 	c.begin(x.front)
 	x.whole = false
-	stop := context.AfterFunc(x.r.Context(), c.abort)
+	x.client.watch(&c.tether)
 	defer func() {
 		x.endUpload(c)
-		untouched := stop()
-		c.settle(x.front, untouched && f == nil && x.whole)
-		x.in.judge(f)
+		untouched := x.client.unwatch(&c.tether)
+		c.settle(x.front, untouched && f == nil && x.whole, x.now)
+		if f == nil || f.kind != faultStale {
+			x.in.judge(f)
+		}
 		if f != nil && f.kind == faultSilent {
 			x.avoid = x.in
 		}
@@ -114,19 +164,16 @@ func (x *exchange) try() (f *fault) {
 	return x.converse(c)
 }
 
-// connect chooses an instance and gets a connection to it.
+// connect gets a connection to the instance that was chosen.
 func (x *exchange) connect() (*conn, *fault) {
-	if x.choose(&x.asker, x.router.now()) == nil {
-		return nil, &fault{kind: faultDown}
-	}
 	if !x.fresh && !x.websocket {
-		if c := x.in.used(x.repeatable); c != nil {
+		if c := x.in.used(x.now, x.repeatable, x.flows()); c != nil {
 			return c, nil
 		}
 	}
-	c, err := x.in.dial(x.r.Context())
+	c, err := x.in.dial(x.client.ctx())
 	if err != nil {
-		if x.r.Context().Err() != nil {
+		if x.client.gone() {
 			return nil, &fault{faultGone, err}
 		}
 		x.side.tally.refused.Add(1)
@@ -145,7 +192,8 @@ func (x *exchange) connect() (*conn, *fault) {
 // again tells whether the request is tried once more, and waits before it if
 // nothing has changed that lets a try do better.
 func (x *exchange) again(f *fault) bool {
-	if x.began || x.router.now()-x.start-int64(x.held) > int64(x.router.limits.Retry) {
+	x.now = x.router.now()
+	if x.began || x.now-x.start-int64(x.held) > int64(x.router.limits.Retry) {
 		return false
 	}
 	switch f.kind {
@@ -171,17 +219,20 @@ func (x *exchange) again(f *fault) bool {
 // pause waits until a try may do better: at once when another instance can be
 // asked, else for a newer table or a moment. False: the client left.
 func (x *exchange) pause() bool {
-	if x.elsewhere(&x.asker, x.router.table.Load(), x.router.now()) {
+	if x.elsewhere(&x.asker, x.router.table.Load(), x.now) {
 		return true
 	}
+	left, forget := x.client.leaving()
+	defer forget()
 	timer := time.NewTimer(time.Duration(x.tries) * 150 * time.Millisecond)
 	defer timer.Stop()
 	select {
 	case <-x.table.replaced:
 	case <-timer.C:
-	case <-x.r.Context().Done():
+	case <-left:
 		return false
 	}
+	x.now = x.router.now()
 	return true
 }
 
@@ -189,7 +240,8 @@ func (x *exchange) pause() bool {
 // only one way to say so: to break the connection.
 func (x *exchange) giveUp(f *fault) {
 	if x.began || f.kind == faultGone {
-		panic(http.ErrAbortHandler)
+		x.broken = true
+		return
 	}
 	switch f.kind {
 	case faultBody:
@@ -204,8 +256,12 @@ func (x *exchange) giveUp(f *fault) {
 }
 
 func bodyRefusal(err error) *refusal {
-	if timedOut(err) {
+	var malformed *http1.Error
+	switch {
+	case timedOut(err):
 		return &refusal{http.StatusRequestTimeout, "the body of the request did not come"}
+	case errors.As(err, &malformed):
+		return &refusal{http.StatusBadRequest, malformed.Text}
 	}
 	return &refusal{http.StatusBadRequest, "the body of the request is malformed or incomplete"}
 }

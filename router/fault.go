@@ -20,6 +20,7 @@ const (
 	faultDown   faultKind = iota // no instance of the release runs
 	faultDial                    // no connection to the instance
 	faultMoved                   // the table changed while a connection was made
+	faultStale                   // a used connection was found dead; nothing was written
 	faultUnsent                  // the connection ended before a byte was written
 	faultSilent                  // the connection ended before a byte was answered
 	faultBroken                  // the answer is malformed, or breaks off
@@ -38,7 +39,7 @@ func (f *fault) Error() string {
 
 func (k faultKind) String() string {
 	return [...]string{
-		"no instance is running", "no connection to the instance", "the route changed",
+		"no instance is running", "no connection to the instance", "the route changed", "the connection was dead",
 		"the connection was closed before the request was written", "the connection was closed before the answer",
 		"the answer is broken", "no answer in time", "cut at the end of the drain",
 		"the client left", "the body of the request is broken",
@@ -61,8 +62,8 @@ func (x *exchange) blame(c *conn, kind faultKind, err error) *fault {
 		return &fault{faultCut, err}
 	case x.bodyError() != nil:
 		return &fault{faultBody, x.bodyError()}
-	case x.r.Context().Err() != nil:
-		return &fault{faultGone, x.r.Context().Err()}
+	case x.client.gone():
+		return &fault{faultGone, err}
 	case timedOut(err):
 		return &fault{faultLate, err}
 	}
@@ -76,7 +77,7 @@ func (x *exchange) bodyError() error {
 	if x.upload == nil {
 		return nil
 	}
-	if x.r.Context().Err() != nil {
+	if x.client.gone() {
 		timer := time.NewTimer(100 * time.Millisecond)
 		defer timer.Stop()
 		select {

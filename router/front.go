@@ -1,46 +1,78 @@
 package router
 
 import (
+	"encoding/hex"
 	"fmt"
-	"net"
+	"math/rand/v2"
 	"net/http"
 	"runtime/debug"
 	"time"
+	"unsafe"
+
+	"teal/router/http1"
 )
 
-// front is a front-end as net/http's server sees it.
-type front struct {
-	router *Router
-	end    frontEnd
+// begin makes x the exchange of a request that has just come: its head is in x.req.
+func (x *exchange) begin(r *Router, end frontEnd, c client, w *who) {
+	x.router, x.client, x.who = r, c, w
+	x.front, x.leaver = end, c
+	x.now = r.now()
+	x.start = x.now
 }
 
-// ServeHTTP takes one request through. What it panics with is
-// http.ErrAbortHandler only, which makes net/http break the connection.
-func (f front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	f.router.handlers.Add(1)
-	defer f.router.handlers.Add(-1)
-	x := f.exchange(w, r)
-	defer x.end()
-	if no := guard(r); no != nil {
-		x.refuse(no)
+// identify gives the request its id: that of a trusted proxy, or a new one.
+func (x *exchange) identify() {
+	if x.who.trusted {
+		if id := x.req.First(nameRequestID); legalID(id) {
+			x.id = string(id)
+			return
+		}
+	}
+	if x.router.config.RequestID != nil {
+		x.id = x.router.config.RequestID()
 		return
 	}
-	if f.end == preview && !x.mayPreview() {
+	var b [16]byte
+	for i, n := range [...]uint64{rand.Uint64(), rand.Uint64()} {
+		for k := range 8 {
+			b[8*i+k] = byte(n >> (8 * k))
+		}
+	}
+	hex.Encode(x.idText[:], b[:])
+}
+
+// appendID appends the id of the request.
+func (x *exchange) appendID(b []byte) []byte {
+	if x.id != "" {
+		return append(b, x.id...)
+	}
+	return append(b, x.idText[:]...)
+}
+
+// requestID gives the id as a string, for what is not done for every request.
+func (x *exchange) requestID() string { return string(x.appendID(nil)) }
+
+// serve takes the request through, which guard has let in.
+func (x *exchange) serve() {
+	x.classify()
+	if x.front == preview && !x.mayPreview() {
 		return
 	}
-	if answer, ok := f.router.challenge(f.end, r.Method, x.host, target(r)); ok {
-		x.say(http.StatusOK, "text/plain", answer)
+	if answer, ok := x.router.challenge(x.front, x.method, x.host, peek(x.req.Target())); ok {
+		x.say(http.StatusOK, "text/plain", answer, "")
 		return
 	}
-	e := f.router.table.Load().find(x.host)
+	e := x.router.table.Load().find(x.host)
 	if e == nil {
 		x.page(pageNoApp(x))
 		return
 	}
-	if to := f.router.redirect(e, f.end, x.secure(), x.host, target(r)); to != "" {
-		w.Header().Set("Location", to)
-		x.say(http.StatusPermanentRedirect, "text/plain; charset=utf-8", "This is served at "+to+"\n")
+	if to := x.router.redirect(e, x.front, x.secure(), x.host, peek(x.req.Target())); to != "" {
+		x.say(http.StatusPermanentRedirect, "text/plain; charset=utf-8", "This is served at "+to+"\n", to)
 		return
+	}
+	if e.route.Sticky || e.route.Share > 0 || e.route.Hold {
+		x.introduce()
 	}
 	if fault := x.prepare(); fault != nil {
 		x.fault = fault
@@ -50,54 +82,57 @@ func (f front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.run()
 }
 
-func (f front) exchange(w http.ResponseWriter, r *http.Request) *exchange {
-	x := &exchange{
-		router: f.router,
-		w:      w,
-		r:      r,
-		start:  f.router.now(),
-		client: addressOf(r.RemoteAddr),
-		scheme: "http",
-		asker: asker{
-			front:   f.end,
-			host:    plainHost(r.Host),
-			cookies: r.Header["Cookie"],
-			login:   r.Header.Get("Authorization"),
-			gone:    r.Context().Done(),
-		},
+// introduce fills in what some apps choose the instance by.
+func (x *exchange) introduce() {
+	x.cookies = x.said[:0]
+	for _, f := range x.req.Fields {
+		if f.Name == http1.Cookie {
+			x.cookies = append(x.cookies, peek(x.req.Value(f)))
+		}
 	}
-	if r.TLS != nil {
-		x.scheme = "https"
-	}
-	x.trusted = f.router.trustsClient(x.client)
-	if id := r.Header.Get("X-Request-Id"); x.trusted && legalID(id) {
-		x.id = id
-	} else {
-		x.id = f.router.config.RequestID()
-	}
-	return x
+	x.login = peek(x.req.Get("authorization"))
 }
 
 // mayPreview asks whether the client may see previews, and tells it if not.
+// Whoever decides may take fields out of the request.
 func (x *exchange) mayPreview() bool {
 	allowed := x.router.config.PreviewAllowed
-	if allowed == nil || allowed(x.r) {
+	if allowed == nil {
 		return true
 	}
-	known := x.r.Header.Get("Authorization") != "" || x.r.Header.Get("Cookie") != ""
+	r := x.asRequest()
+	ok := allowed(r)
+	if ok {
+		x.takeFields(r.Header)
+		return true
+	}
+	known := x.req.Get("authorization") != nil || x.req.Get("cookie") != nil
 	x.page(pagePreviewClosed(x, known))
 	return false
 }
 
-// end counts and logs the request, however it ended.
+// end counts the request, sends what is left of the answer, and logs it,
+// however it ended. It runs deferred: a panic ends this request only.
 func (x *exchange) end() {
 	if reason := recover(); reason != nil {
-		defer x.breakOff(reason)
+		x.router.log.Error("request panicked", "error", fmt.Sprint(reason), "stack", string(debug.Stack()))
+		if x.pool != nil {
+			x.unclaim()
+		}
+		x.broken = true
 	}
-	now := x.router.now()
-	took := time.Duration(now - x.start)
+	x.now = x.router.now()
+	took := time.Duration(x.now - x.start)
 	if !x.socket {
-		x.router.ended(&x.place, ending{status: x.status, fault: x.fault, took: took, timed: !x.stream}, now)
+		x.router.ended(&x.place, ending{status: x.status, fault: x.fault, took: took, timed: !x.stream}, x.now)
+	}
+	if !x.broken && !x.socket {
+		if err := x.client.complete(); err != nil {
+			x.broken = true
+			if x.fault == nil {
+				x.fault = &fault{faultGone, err}
+			}
+		}
 	}
 	x.logAccess(took)
 }
@@ -107,39 +142,18 @@ func (x *exchange) logAccess(took time.Duration) {
 		return
 	}
 	line := accessLine{
-		front: x.front, client: x.client, proto: x.r.Proto, scheme: x.scheme, method: x.r.Method,
-		host: x.r.Host, target: target(x.r), status: x.status, sent: x.sent, took: took, id: x.id, fault: x.fault,
+		front: x.front, client: x.who.addr, proto: x.proto, scheme: x.who.scheme, method: x.method,
+		host: peek(x.req.Host()), target: peek(x.req.Target()), status: x.status, sent: x.sent, took: took,
+		id: x.id, fault: x.fault,
+	}
+	if line.id == "" {
+		line.id = peek(x.idText[:])
 	}
 	x.place.describe(&line)
 	x.router.logAccess(&line)
 }
 
-// breakOff breaks the client's connection. A panic that is ours to mend is
-// told, and ends this request only.
-func (x *exchange) breakOff(reason any) {
-	if reason != http.ErrAbortHandler {
-		x.router.log.Error("request panicked", "error", fmt.Sprint(reason), "stack", string(debug.Stack()))
-	}
-	if x.pool != nil {
-		x.unclaim()
-	}
-	x.reset()
-	panic(http.ErrAbortHandler)
-}
-
-// reset resets the connection of an HTTP/1.0 client, to which the mere end of
-// the connection would be the end of the answer.
-func (x *exchange) reset() {
-	hijacker, ok := x.w.(http.Hijacker)
-	if !ok || !x.began || x.r.ProtoAtLeast(1, 1) {
-		return
-	}
-	c, _, err := hijacker.Hijack()
-	if err != nil {
-		return
-	}
-	if tcp, ok := c.(*net.TCPConn); ok {
-		tcp.SetLinger(0)
-	}
-	c.Close()
-}
+// peek gives bytes as a string without copying them. It is for what is looked
+// at and not kept while the bytes stay as they are: those of a request's head
+// do until the exchange ends.
+func peek(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -3,6 +3,8 @@ package router
 import (
 	"net/http"
 	"strings"
+
+	"teal/router/http1"
 )
 
 // refusal is why a request is not let in.
@@ -17,7 +19,7 @@ func guard(r *http.Request) *refusal {
 	switch {
 	case r.Method == http.MethodConnect:
 		return &refusal{http.StatusNotImplemented, "CONNECT is not offered here"}
-	case !isToken(r.Method):
+	case !http1.IsToken([]byte(r.Method)):
 		return &refusal{http.StatusBadRequest, "the method is not one"}
 	case r.Host != "" && plainHost(r.Host) == "":
 		return &refusal{http.StatusBadRequest, "the Host is not a host name"}
@@ -26,7 +28,7 @@ func guard(r *http.Request) *refusal {
 	case r.ProtoMajor == 2:
 		return guardHTTP2(r)
 	}
-	return guardUpgrade(r)
+	return nil
 }
 
 // guardHTTP2 refuses the connection-specific fields of HTTP/1.1 (RFC 9113 §8.2.2).
@@ -44,14 +46,13 @@ func guardHTTP2(r *http.Request) *refusal {
 
 // guardUpgrade lets only WebSockets change the protocol. An app that accepted
 // "Upgrade: h2c" would speak HTTP/2 past all rules here.
-func guardUpgrade(r *http.Request) *refusal {
-	upgrade := r.Header["Upgrade"]
+func guardUpgrade(r *http1.Request) *refusal {
 	switch {
-	case len(upgrade) == 0:
+	case !r.Upgrades:
 		return nil
-	case hasToken(upgrade, "h2c"):
+	case r.HasToken(http1.Upgrade, "h2c"):
 		return &refusal{http.StatusBadRequest, "an upgrade to h2c is not offered; speak HTTP/2 from the first byte"}
-	case r.ContentLength != 0:
+	case r.Length != 0:
 		return &refusal{http.StatusBadRequest, "a request with a body can't change the protocol"}
 	}
 	return nil
@@ -59,11 +60,19 @@ func guardUpgrade(r *http.Request) *refusal {
 
 // wantsWebSocket tells whether the request opens a WebSocket (RFC 6455 §4.1).
 // Any other Upgrade is not passed on; RFC 9110 §7.8 lets a server ignore it.
-func wantsWebSocket(r *http.Request) bool {
-	upgrade := r.Header["Upgrade"]
-	return len(upgrade) == 1 && strings.EqualFold(upgrade[0], "websocket") &&
-		r.Method == http.MethodGet && r.ProtoMajor == 1 && r.ProtoMinor == 1 &&
-		hasToken(r.Header["Connection"], "upgrade")
+func wantsWebSocket(r *http1.Request) bool {
+	if !r.Upgrades || r.Minor != 1 || string(r.Method()) != http.MethodGet || !r.HasToken(http1.Connection, "upgrade") {
+		return false
+	}
+	upgrades := 0
+	for _, f := range r.Fields {
+		if f.Name == http1.Upgrade {
+			if upgrades++; upgrades > 1 || !http1.EqualFold(r.Value(f), "websocket") {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // target gives the path and query byte for byte as they came. The absolute
@@ -98,14 +107,4 @@ func isTarget(s string) bool {
 		}
 	}
 	return true
-}
-
-// isToken tells whether s is a token (RFC 9110 §5.6.2).
-func isToken(s string) bool {
-	for i := range len(s) {
-		if b := s[i]; !isAlnum(b) && strings.IndexByte("!#$%&'*+-.^_`|~", b) < 0 {
-			return false
-		}
-	}
-	return s != ""
 }

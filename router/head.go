@@ -3,133 +3,140 @@ package router
 import (
 	"net/http"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
+
+	"teal/router/http1"
 )
 
-// appendHead writes the head of the request as the instance gets it.
+// appendHead writes the head of the request as the instance gets it: the
+// fields in the order and spelling in which they came.
 func (x *exchange) appendHead(b []byte) []byte {
-	r := x.r
-	b = append(b, r.Method...)
+	r := &x.req
+	b = append(b, r.Method()...)
 	b = append(b, ' ')
-	b = append(b, target(r)...)
-	b = append(b, " HTTP/1.1\r\n"...)
-	b = appendField(b, "Host", r.Host)
-	b = x.appendFields(b)
+	b = append(b, r.Target()...)
+	b = append(b, " HTTP/1.1\r\nHost: "...)
+	b = append(b, r.Host()...)
+	b = append(b, "\r\n"...)
+	for _, f := range r.Fields {
+		if x.passes(f) {
+			b = appendField(b, r.NameOf(f), r.Value(f))
+		}
+	}
 	b = x.appendIdentity(b)
 	b = x.appendFraming(b)
 	return append(b, "\r\n"...)
 }
 
-func appendField(b []byte, name, value string) []byte {
+func appendField(b, name, value []byte) []byte {
 	b = append(b, name...)
 	b = append(b, ": "...)
 	b = append(b, value...)
 	return append(b, "\r\n"...)
 }
 
-// appendFields writes the fields that are passed on as they are.
-func (x *exchange) appendFields(b []byte) []byte {
-	named := hopNamed(x.r.Header)
-	for name, values := range x.r.Header {
-		switch {
-		case fateOf(name) == drop, lookAlike(name), slices.Contains(named, name):
-			continue
-		case fateOf(name) == identity && (!x.trusted || x.writesIdentity(name)):
-			continue
-		}
-		name = wireName(name)
-		for _, v := range values {
-			b = appendField(b, name, v)
+// appendIdentity says who asked, for which host and how, and under which id.
+// What it says of a client that is not trusted is the same for every request
+// of the connection.
+func (x *exchange) appendIdentity(b []byte) []byte {
+	switch w := x.who; {
+	case w.trusted:
+		b = x.appendStatement(b)
+	case w.saidFor != "" && w.saidFor == string(x.req.Host()):
+		b = append(b, w.said...)
+	default:
+		from := len(b)
+		b = x.appendStatement(b)
+		w.saidFor = string(x.req.Host())
+		w.said = append(w.said[:0], b[from:]...)
+	}
+	b = append(b, "X-Request-Id: "...)
+	b = x.appendID(b)
+	return append(b, "\r\n"...)
+}
+
+func (x *exchange) appendStatement(b []byte) []byte {
+	w := x.who
+	b = append(b, "X-Forwarded-For: "...)
+	b = x.appendBefore(b, http1.XForwardedFor)
+	b = append(b, w.addr...)
+	b = append(b, "\r\nX-Forwarded-Proto: "...)
+	b = x.appendFirst(b, http1.XForwardedProto, w.scheme)
+	b = append(b, "\r\nX-Forwarded-Host: "...)
+	b = x.appendFirst(b, http1.XForwardedHost, string(x.req.Host()))
+	b = append(b, "\r\nForwarded: "...)
+	b = x.appendBefore(b, http1.Forwarded)
+	return x.appendForwarded(b)
+}
+
+// appendBefore writes what a trusted client said in a list, for ours to follow.
+func (x *exchange) appendBefore(b []byte, n http1.Name) []byte {
+	if !x.who.trusted {
+		return b
+	}
+	for _, f := range x.req.Fields {
+		if f.Name == n {
+			b = append(b, x.req.Value(f)...)
+			b = append(b, ", "...)
 		}
 	}
 	return b
 }
 
-// writesIdentity: those that appendIdentity writes itself.
-func (x *exchange) writesIdentity(name string) bool {
-	switch name {
-	case "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded", "X-Request-Id":
-		return true
+// appendFirst writes what a trusted client said, else ours.
+func (x *exchange) appendFirst(b []byte, n http1.Name, ours string) []byte {
+	if x.who.trusted {
+		if v := x.req.First(n); len(v) > 0 {
+			return append(b, v...)
+		}
 	}
-	return false
-}
-
-// appendIdentity says who asked, for which host and how, and under which id.
-func (x *exchange) appendIdentity(b []byte) []byte {
-	h := http.Header(nil)
-	if x.trusted {
-		h = x.r.Header
-	}
-	b = appendField(b, "X-Forwarded-For", after(h["X-Forwarded-For"], x.client))
-	b = appendField(b, "X-Forwarded-Proto", or(h.Get("X-Forwarded-Proto"), x.scheme))
-	b = appendField(b, "X-Forwarded-Host", or(h.Get("X-Forwarded-Host"), x.r.Host))
-	b = append(b, "Forwarded: "...)
-	if before := h["Forwarded"]; len(before) > 0 {
-		b = append(b, strings.Join(before, ", ")...)
-		b = append(b, ", "...)
-	}
-	b = x.appendForwarded(b)
-	return appendField(b, "X-Request-Id", x.id)
+	return append(b, ours...)
 }
 
 // appendForwarded writes one element of RFC 7239.
 func (x *exchange) appendForwarded(b []byte) []byte {
+	w := x.who
 	b = append(b, "for="...)
-	if strings.Contains(x.client, ":") {
+	if strings.Contains(w.addr, ":") {
 		b = append(b, `"[`...)
-		b = append(b, x.client...)
+		b = append(b, w.addr...)
 		b = append(b, `]"`...)
 	} else {
-		b = append(b, x.client...)
+		b = append(b, w.addr...)
 	}
 	b = append(b, `;host="`...)
-	b = append(b, x.r.Host...)
+	b = append(b, x.req.Host()...)
 	b = append(b, `";proto=`...)
-	b = append(b, x.scheme...)
+	b = append(b, w.scheme...)
 	return append(b, "\r\n"...)
 }
 
 // appendFraming says how long the body is, and what is asked of the connection.
 func (x *exchange) appendFraming(b []byte) []byte {
-	r := x.r
+	r := &x.req
 	switch {
 	case x.websocket:
 		return append(b, "Connection: Upgrade\r\nUpgrade: websocket\r\n"...)
-	case r.ContentLength > 0:
+	case r.Length > 0:
 		b = append(b, "Content-Length: "...)
-		b = strconv.AppendInt(b, r.ContentLength, 10)
+		b = strconv.AppendInt(b, r.Length, 10)
 		b = append(b, "\r\n"...)
-	case r.ContentLength < 0:
+	case r.Length < 0:
 		b = append(b, "Transfer-Encoding: chunked\r\n"...)
-	case r.Method == http.MethodPost, r.Method == http.MethodPut, r.Method == http.MethodPatch:
+	case x.method == http.MethodPost, x.method == http.MethodPut, x.method == http.MethodPatch:
 		b = append(b, "Content-Length: 0\r\n"...)
 	}
-	if x.expects {
+	if r.Expects {
 		b = append(b, "Expect: 100-continue\r\n"...)
 	}
-	if hasToken(r.Header["Te"], "trailers") {
+	if r.HasToken(http1.TE, "trailers") {
 		b = append(b, "Te: trailers\r\nConnection: te\r\n"...)
 	}
 	return b
 }
 
-func after(list []string, last string) string {
-	if len(list) == 0 {
-		return last
-	}
-	return strings.Join(list, ", ") + ", " + last
-}
-
-func or(s, fallback string) string {
-	if s != "" {
-		return s
-	}
-	return fallback
-}
-
-// addressOf gives the address in a net/http RemoteAddr, without port and zone.
+// addressOf gives the address in a RemoteAddr, without port and zone.
 func addressOf(remote string) string {
 	host := remote
 	if i := strings.LastIndexByte(remote, ':'); i >= 0 {
@@ -148,12 +155,12 @@ func (r *Router) trustsClient(client string) bool {
 }
 
 // legalID tells whether a request id from a trusted proxy can be taken over.
-func legalID(id string) bool {
+func legalID(id []byte) bool {
 	if len(id) < 20 || len(id) > 200 {
 		return false
 	}
-	for i := range len(id) {
-		if b := id[i]; !isAlnum(b) && strings.IndexByte("-_.:/+=", b) < 0 {
+	for _, b := range id {
+		if !isAlnum(b) && strings.IndexByte("-_.:/+=", b) < 0 {
 			return false
 		}
 	}

@@ -30,6 +30,8 @@ func (r *Router) hold(e *entry, a *asker, p *place) verdict {
 	}
 	start := r.now()
 	defer func() { p.held += time.Duration(r.now() - start) }()
+	left, forget := a.leaver.leaving()
+	defer forget()
 	timer := time.NewTimer(limit - p.held)
 	defer timer.Stop()
 	select {
@@ -37,7 +39,7 @@ func (r *Router) hold(e *entry, a *asker, p *place) verdict {
 		return placed
 	case <-timer.C:
 		return heldLong
-	case <-a.gone:
+	case <-left:
 		return clientLeft
 	case <-r.stopping:
 		return heldLong

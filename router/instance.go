@@ -48,17 +48,17 @@ func (in *instance) betterThan(other, avoid *instance, now int64) bool {
 	return in.flying.Load() < other.flying.Load()
 }
 
-// used takes an idle connection that is alive; nil when there is none that may
-// carry the request. Dead ones found on the way are closed.
-func (in *instance) used(repeatable bool) *conn {
-	now := in.pool.router.now()
+// used takes an idle connection that may carry the request; nil when there is
+// none. With look it has been seen alive; else whoever writes to it looks.
+// Dead ones found on the way are closed.
+func (in *instance) used(now int64, repeatable, look bool) *conn {
 	for {
 		c := in.shelf.take()
 		if c == nil {
 			return nil
 		}
 		idle := time.Duration(now - c.since)
-		if !c.alive() {
+		if look && !c.alive() {
 			in.trust.died(now, idle)
 			c.close()
 			continue

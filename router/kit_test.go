@@ -3,6 +3,7 @@ package router
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -28,8 +29,23 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv("ROUTER_TEST_LOG"); path != "" {
 		fillDisk(path)
 	}
-	goleak.VerifyTestMain(m)
+	flag.Parse()
+	code := m.Run()
+	if only := flag.Lookup("test.run").Value.String() + flag.Lookup("test.bench").Value.String() + flag.Lookup("test.fuzz").Value.String(); code == 0 && only == "" {
+		netHTTP = true
+		fmt.Println("again, with net/http's engine")
+		code = m.Run()
+	}
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Println(err)
+		code = 1
+	}
+	os.Exit(code)
 }
+
+// netHTTP is which engine reads HTTP/1.1 in the tests: all run with the
+// router's own, then again with net/http's.
+var netHTTP bool
 
 // serveApp is an app in a process of its own, which can be killed.
 func serveApp(addr string) {
@@ -91,6 +107,7 @@ func startRouter(t *testing.T, c Config) *testRouter {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	c.NetHTTP = c.NetHTTP || netHTTP
 	r := New(c)
 	l := Listeners{Production: []net.Listener{listen(t)}, Preview: []net.Listener{listen(t)}}
 	tr := &testRouter{Router: r, t: t, plain: l.Production[0].Addr().String(), preview: l.Preview[0].Addr().String()}

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"teal/deploy"
 )
@@ -159,50 +158,47 @@ func pagePreviewClosed(x *exchange, known bool) page {
 	}
 }
 
-// unreadBody is how long the body of a request may take that a page answers.
-const unreadBody = 5 * time.Second
-
 // refuse answers a request that is not let in, and closes the connection,
 // because what follows on it can't be trusted to be a request.
 func (x *exchange) refuse(no *refusal) {
-	if x.r.ProtoMajor == 1 {
-		x.w.Header().Set("Connection", "close")
-	}
+	x.closes = true
 	x.page(page{Status: no.status, Title: http.StatusText(no.status), Text: "The request was refused: " + no.text + "."})
 }
 
 // page answers with p: as HTML to a browser, as JSON to who asks for it, else as text.
 func (x *exchange) page(p page) {
-	p.RequestID = x.id
-	kind, body := p.render(x.r.Header["Accept"])
-	h := x.w.Header()
-	h.Set("Content-Type", kind)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
-	h.Set("X-Request-Id", x.id)
+	p.RequestID = x.requestID()
+	kind, body := p.render(string(x.req.Get("accept")))
+	h := http.Header{
+		"Content-Type":            {kind},
+		"Cache-Control":           {"no-store"},
+		"X-Content-Type-Options":  {"nosniff"},
+		"Content-Security-Policy": {"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"},
+		"X-Request-Id":            {p.RequestID},
+	}
 	if p.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(p.RetryAfter))
 	}
 	if p.realm {
 		h.Set("WWW-Authenticate", `Teal realm="preview"`)
 	}
-	if x.upload == nil && x.streams() {
-		x.readDeadline(time.Now().Add(unreadBody)) // net/http reads some of it
+	x.reply(p.Status, h, string(body))
+}
+
+// reply answers without asking an instance.
+func (x *exchange) reply(status int, h http.Header, body string) {
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	if x.method == http.MethodHead {
+		body = ""
 	}
-	x.armWrite()
-	x.status, x.began = p.Status, true
-	x.w.WriteHeader(p.Status)
-	if x.r.Method != http.MethodHead {
-		n, _ := x.w.Write(body)
-		x.sent += int64(n)
-	}
+	x.status, x.began = status, true
+	x.sent += int64(len(body))
+	x.client.reply(x, status, h, body)
 }
 
 // render makes the body in the form that the Accept field prefers.
-func (p page) render(accept []string) (kind string, body []byte) {
-	want := strings.ToLower(strings.Join(accept, ","))
+func (p page) render(accept string) (kind string, body []byte) {
+	want := strings.ToLower(accept)
 	switch {
 	case strings.Contains(want, "text/html"):
 		var b bytes.Buffer

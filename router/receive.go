@@ -1,14 +1,12 @@
 package router
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
-	"strings"
-	"time"
+
+	"teal/router/http1"
 )
 
 // maxHints is how many 1xx answers may come before the one that counts.
@@ -19,42 +17,38 @@ func (x *exchange) converse(c *conn) *fault {
 	if f := x.send(c); f != nil {
 		return f
 	}
-	resp, f := x.receive(c)
-	if f != nil {
+	if f := x.receive(c); f != nil {
 		return f
 	}
-	if resp.StatusCode == http.StatusSwitchingProtocols {
-		return x.switchProtocols(c, resp)
+	if x.answer.Status == http.StatusSwitchingProtocols {
+		return x.switchProtocols(c)
 	}
-	return x.deliver(c, resp)
+	return x.deliver(c)
 }
 
 // receive reads the head of the answer, passing on the 1xx before it.
-func (x *exchange) receive(c *conn) (*http.Response, *fault) {
-	if x.expects {
+func (x *exchange) receive(c *conn) *fault {
+	if x.req.Expects {
 		if f := x.awaitContinue(c); f != nil {
-			return nil, f
+			return f
 		}
 	}
-	c.budget = x.router.limits.MaxHeadBytes
 	for range maxHints {
-		if f := x.awaitHead(c); f != nil {
-			return nil, f
+		head, f := x.awaitHead(c)
+		if f != nil {
+			return f
 		}
-		resp, err := http.ReadResponse(c.br, x.r)
-		if err != nil {
-			return nil, x.blame(c, faultBroken, err)
+		if err := x.answer.Parse(head); err != nil {
+			return x.blame(c, faultBroken, err)
 		}
-		switch code := resp.StatusCode; {
-		case code < 100:
-			return nil, x.blame(c, faultBroken, fmt.Errorf("status %d", code))
-		case code >= 200, code == http.StatusSwitchingProtocols:
-			c.budget = -1
-			return resp, nil
+		c.src.skip(len(head))
+		if code := x.answer.Status; code >= 200 || code == http.StatusSwitchingProtocols {
+			x.now = x.router.now()
+			return nil
 		}
-		x.hint(c, resp)
+		x.hint(c)
 	}
-	return nil, x.blame(c, faultBroken, errors.New("too many 1xx answers"))
+	return x.blame(c, faultBroken, errors.New("too many 1xx answers"))
 }
 
 // awaitContinue waits for the instance's word on whether it wants the body.
@@ -70,137 +64,93 @@ func (x *exchange) awaitContinue(c *conn) *fault {
 	return x.blame(c, faultSilent, err)
 }
 
-// awaitHead waits for the first byte of an answer. The time counts from the
-// last sign of life of an upload that is still under way.
-func (x *exchange) awaitHead(c *conn) *fault {
+// awaitHead waits for a whole head of an answer. The time counts from the last
+// sign of life of an upload that is still under way.
+func (x *exchange) awaitHead(c *conn) ([]byte, *fault) {
 	before := int64(-1)
-	for {
-		err := c.awaitFirstByte(x.router.limits.AnswerHead)
-		if err == nil {
-			return nil
+	for seen := 0; ; {
+		end, next, malformed := http1.End(c.src.atHand(), seen, true)
+		switch {
+		case malformed != nil:
+			return nil, x.blame(c, faultBroken, malformed)
+		case end > 0:
+			return c.src.atHand()[:end], nil
+		case len(c.src.atHand()) >= int(x.router.limits.MaxHeadBytes):
+			return nil, x.blame(c, faultBroken, errHeadTooLarge)
 		}
-		if u := x.upload; u != nil && timedOut(err) && !u.complete.Load() {
+		seen = next
+		c.src.within(x.router, x.router.now(), x.router.limits.AnswerHead)
+		err := c.src.fill()
+		if errors.Is(err, errFull) && c.src.grow(int(x.router.limits.MaxHeadBytes)) {
+			continue
+		}
+		if u := x.upload; err != nil && u != nil && timedOut(err) && !u.complete.Load() {
 			if now := u.progress.Load(); now != before {
 				before = now
 				continue
 			}
 		}
-		return x.blame(c, faultSilent, err)
+		if err != nil {
+			kind := faultSilent
+			if !c.src.empty() {
+				kind = faultBroken
+			}
+			return nil, x.blame(c, kind, err)
+		}
 	}
 }
 
 // hint passes a 1xx answer on. 100 Continue starts the upload it was asked for.
-func (x *exchange) hint(c *conn, resp *http.Response) {
-	if resp.StatusCode == http.StatusContinue {
-		if x.expects && x.upload == nil {
+func (x *exchange) hint(c *conn) {
+	if x.answer.Status == http.StatusContinue {
+		if x.req.Expects && x.upload == nil {
 			x.startUpload(c)
 		}
 		return
 	}
-	if !x.r.ProtoAtLeast(1, 1) {
-		return // HTTP/1.0 knows no 1xx (RFC 9110 §15.2)
-	}
-	h := x.w.Header()
-	copyFields(h, resp.Header)
-	x.armWrite()
-	x.w.WriteHeader(resp.StatusCode)
-	clear(h)
-}
-
-// copyFields copies what concerns the client.
-func copyFields(to, from http.Header) {
-	named := hopNamed(from)
-	for name, values := range from {
-		switch name {
-		case "Connection", "Proxy-Connection", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade":
-			continue
-		}
-		if !slices.Contains(named, name) {
-			to[name] = values
-		}
+	if x.req.Minor > 0 { // HTTP/1.0 knows no 1xx (RFC 9110 §15.2)
+		x.client.hint(x)
 	}
 }
 
 // deliver passes the answer on: its head, its body as it comes, its trailers.
-func (x *exchange) deliver(c *conn, resp *http.Response) *fault {
-	x.writeHead(resp)
-	if f := x.copyBody(c, resp); f != nil {
-		return f
-	}
-	h := x.w.Header()
-	for name, values := range resp.Trailer {
-		for _, v := range values {
-			h.Add(http.TrailerPrefix+name, v)
+func (x *exchange) deliver(c *conn) *fault {
+	length := x.answer.BodyLength(x.method == http.MethodHead)
+	closes := x.answer.Close || length == http1.UntilClose
+	x.status, x.began = x.answer.Status, true
+	x.stream = len(x.answer.First(http1.ContentType)) >= 17 && http1.EqualFold(x.answer.First(http1.ContentType)[:17], "text/event-stream")
+	x.client.begin(x, length)
+	var trailers http1.Trailers
+	var err error
+	switch length {
+	case http1.Chunked:
+		err = x.passChunks(c)
+		if err == nil && len(x.chunks.Trailers()) > len("\r\n") {
+			if malformed := trailers.Parse(x.chunks.Trailers()); malformed != nil {
+				err = malformed
+			}
 		}
+	case http1.UntilClose:
+		err = x.passUntilClose(c)
+	default:
+		err = x.passLength(c, length)
 	}
-	x.whole = !resp.Close && c.br.Buffered() == 0 && x.uploaded()
-	return nil
-}
-
-func (x *exchange) writeHead(resp *http.Response) {
-	h := x.w.Header()
-	copyFields(h, resp.Header)
-	if _, there := h["Content-Type"]; !there {
-		h["Content-Type"] = nil // or net/http invents one
+	if err == nil {
+		err = x.toClient(x.client.finish(&trailers))
 	}
-	if len(resp.Trailer) > 0 {
-		names := make([]string, 0, len(resp.Trailer))
-		for name := range resp.Trailer {
-			names = append(names, name)
-		}
-		h.Set("Trailer", strings.Join(names, ", "))
-	}
-	if _, there := h["X-Request-Id"]; !there {
-		h["X-Request-Id"] = []string{x.id}
-	}
-	x.bind(h)
-	if x.front == preview {
-		h.Set("X-Robots-Tag", "noindex")
-	}
-	if x.r.ProtoMajor == 1 && !x.uploaded() {
-		h.Set("Connection", "close") // the rest of the body has nowhere to go
-	}
-	x.stream = strings.HasPrefix(h.Get("Content-Type"), "text/event-stream")
-	x.armWrite()
-	x.status, x.began = resp.StatusCode, true
-	x.w.WriteHeader(resp.StatusCode)
-}
-
-// bind adds the cookies that keep the client where it is, if it lacks any.
-func (x *exchange) bind(h http.Header) {
-	if lines := x.setCookies(h["Set-Cookie"], x.scheme == "https"); len(lines) > 0 {
-		h["Set-Cookie"] = lines
-	}
-}
-
-// copyBody passes the body on, and flushes whenever the next read would wait.
-func (x *exchange) copyBody(c *conn, resp *http.Response) *fault {
-	if x.r.Method == http.MethodHead || resp.Body == http.NoBody {
-		return nil
-	}
-	if resp.ContentLength < 0 || int64(c.br.Buffered()) < resp.ContentLength {
-		c.net.SetReadDeadline(time.Time{})
-	}
-	if resp.ContentLength != 0 && c.br.Buffered() == 0 || len(resp.Trailer) > 0 {
-		x.flush()
-	}
-	for {
-		more, err := x.copySome(c, resp)
-		switch {
-		case err != nil || !more:
-			return x.copyFault(c, err)
-		case c.moreAtHand(resp.ContentLength < 0):
-			continue
-		}
-		x.flush()
-		if resp.ContentLength < 0 {
-			c.br.Peek(1) // waits without a large buffer; an error comes again
-		}
-	}
+	x.whole = !closes && c.src.empty() && x.uploaded()
+	return x.copyFault(c, err)
 }
 
 // errClient marks an error of the client's side.
 var errClient = errors.New("cannot write to the client")
+
+func (x *exchange) toClient(err error) error {
+	if err != nil {
+		return fmt.Errorf("%w: %w", errClient, err)
+	}
+	return nil
+}
 
 func (x *exchange) copyFault(c *conn, err error) *fault {
 	switch {
@@ -212,61 +162,98 @@ func (x *exchange) copyFault(c *conn, err error) *fault {
 	return x.blame(c, faultBroken, err)
 }
 
-// copySome passes on what one read gives; more is false at the end of the body.
-func (x *exchange) copySome(c *conn, resp *http.Response) (more bool, err error) {
-	buf := largeBuffers.Get().(*[]byte)
-	defer largeBuffers.Put(buf)
-	n, err := resp.Body.Read(*buf)
-	if n > 0 {
-		x.armWrite()
-		wrote, werr := x.w.Write((*buf)[:n])
-		x.sent += int64(wrote)
-		if werr != nil {
-			return false, fmt.Errorf("%w: %w", errClient, werr)
+// more waits for more of the body. What the client was not sent yet goes out first.
+func (x *exchange) more(c *conn) error {
+	if err := x.client.flush(); err != nil {
+		return x.toClient(err)
+	}
+	c.src.rewind()
+	for {
+		err := c.src.fill()
+		if err == nil || !timedOut(err) || c.wasCut() || x.client.gone() {
+			return err
+		}
+		c.src.exactly(0) // a deadline of the head; a body may pause as long as it likes
+	}
+}
+
+// pass gives the client a piece of the body.
+func (x *exchange) pass(c *conn, from, to int, last bool) error {
+	x.sent += int64(to - from)
+	return x.toClient(x.client.write(&c.src, from, to, last))
+}
+
+func (x *exchange) passLength(c *conn, left int64) error {
+	for left > 0 {
+		if c.src.empty() {
+			if spliced, err := x.splice(c, left); spliced || err != nil {
+				return err
+			}
+			if err := x.more(c); err != nil {
+				return short(err)
+			}
+		}
+		n := int(min(left, int64(len(c.src.atHand()))))
+		left -= int64(n)
+		from := c.src.r
+		c.src.skip(n)
+		if err := x.pass(c, from, from+n, left == 0); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// short is for an end that came before the end of the body.
+func short(err error) error {
 	if errors.Is(err, io.EOF) {
-		return false, nil
+		return io.ErrUnexpectedEOF
 	}
-	return true, err
+	return err
 }
 
-// moreAtHand tells whether the next read has something to read without
-// waiting: of a chunked body that takes a whole size line.
-func (c *conn) moreAtHand(chunked bool) bool {
-	n := c.br.Buffered()
-	if n == 0 || !chunked {
-		return n > 0
+// passChunks undoes the chunks in place, and passes on what is at hand as one.
+func (x *exchange) passChunks(c *conn) error {
+	x.chunks.Reset()
+	for !x.chunks.Done() {
+		if c.src.empty() {
+			if err := x.more(c); err != nil {
+				return short(err)
+			}
+		}
+		from := c.src.r
+		to := from
+		for !c.src.empty() && !x.chunks.Done() {
+			data, n, malformed := x.chunks.Next(c.src.atHand())
+			if malformed != nil {
+				return malformed
+			}
+			to += copy((*c.src.buf)[to:], data)
+			c.src.skip(n)
+		}
+		if to > from {
+			last := x.chunks.Done() && len(x.chunks.Trailers()) == len("\r\n")
+			if err := x.pass(c, from, to, last); err != nil {
+				return err
+			}
+		}
 	}
-	b, _ := c.br.Peek(n)
-	return bytes.IndexByte(b, '\n') >= 0
+	return nil
 }
 
-// flush sends what was written to the client on its way.
-func (x *exchange) flush() {
-	x.armWrite()
-	if w, ok := x.w.(http.Flusher); ok {
-		w.Flush()
-	}
-	if x.r.ProtoMajor == 2 {
-		// On HTTP/2 the deadline resets the stream even if nothing is being written.
-		x.setWriteDeadline(time.Time{})
-		x.writeArmed = time.Time{}
-	}
-}
-
-// armWrite gives the client time to read what is written next. It is set anew
-// only when a quarter of it has passed.
-func (x *exchange) armWrite() {
-	now := time.Now()
-	if limit := x.router.limits.Write; now.Sub(x.writeArmed) > limit/4 {
-		x.setWriteDeadline(now.Add(limit))
-		x.writeArmed = now
-	}
-}
-
-func (x *exchange) setWriteDeadline(t time.Time) {
-	if w, ok := x.w.(interface{ SetWriteDeadline(time.Time) error }); ok {
-		w.SetWriteDeadline(t)
+func (x *exchange) passUntilClose(c *conn) error {
+	for {
+		if c.src.empty() {
+			if err := x.more(c); errors.Is(err, io.EOF) {
+				return nil
+			} else if err != nil {
+				return err
+			}
+		}
+		from, to := c.src.r, c.src.w
+		c.src.skip(to - from)
+		if err := x.pass(c, from, to, false); err != nil {
+			return err
+		}
 	}
 }

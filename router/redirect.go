@@ -2,9 +2,9 @@ package router
 
 import (
 	"net/http"
-	"strconv"
 	"strings"
-	"time"
+
+	"teal/router/http1"
 )
 
 // challengePath is what the questions of ACME authorities begin with (RFC 8555 §8.3).
@@ -36,28 +36,19 @@ func (r *Router) redirect(e *entry, end frontEnd, secure bool, host, target stri
 // secure tells whether the client has used TLS: with us, or with a proxy that
 // is believed.
 func (x *exchange) secure() bool {
-	if x.trusted {
-		if said := x.r.Header.Get("X-Forwarded-Proto"); said != "" {
-			return strings.EqualFold(said, "https")
+	if x.who.trusted {
+		if said := x.req.First(http1.XForwardedProto); len(said) > 0 {
+			return http1.EqualFold(said, "https")
 		}
 	}
-	return x.scheme == "https"
+	return x.who.scheme == "https"
 }
 
-// say answers with a few words of the router's own.
-func (x *exchange) say(status int, kind, body string) {
-	h := x.w.Header()
-	h.Set("Content-Type", kind)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set("X-Request-Id", x.id)
-	if x.streams() {
-		x.readDeadline(time.Now().Add(unreadBody)) // net/http reads some of it
+// say answers with a few words of the router's own; location "": without that field.
+func (x *exchange) say(status int, kind, body, location string) {
+	h := http.Header{"Content-Type": {kind}, "X-Request-Id": {x.requestID()}}
+	if location != "" {
+		h.Set("Location", location)
 	}
-	x.armWrite()
-	x.status, x.began = status, true
-	x.w.WriteHeader(status)
-	if x.r.Method != http.MethodHead {
-		n, _ := x.w.Write([]byte(body))
-		x.sent += int64(n)
-	}
+	x.reply(status, h, body)
 }

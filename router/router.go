@@ -2,7 +2,6 @@ package router
 
 import (
 	"crypto/rand"
-	"encoding/hex"
 	"log/slog"
 	"net/netip"
 	"slices"
@@ -22,6 +21,7 @@ type Router struct {
 	born   time.Time
 
 	table atomic.Pointer[table]
+	date  atomic.Pointer[date]
 	// stopping is closed when Serve ends: nobody waits any longer for an app on hold.
 	stopping chan struct{}
 	lines    *ring // of the access log; nil: none
@@ -52,9 +52,6 @@ func New(c Config) *Router {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	if c.RequestID == nil {
-		c.RequestID = randomID
-	}
 	if c.CookieKey == nil {
 		c.CookieKey = make([]byte, 32)
 		rand.Read(c.CookieKey) // never fails
@@ -76,12 +73,6 @@ func New(c Config) *Router {
 	}
 	r.table.Store(newTable())
 	return r
-}
-
-func randomID() string {
-	var b [16]byte
-	rand.Read(b[:]) // never fails
-	return hex.EncodeToString(b[:])
 }
 
 // now is the router's clock: nanoseconds since it was made, monotonic.

@@ -1,9 +1,11 @@
 package router
 
 import (
-	"io"
+	"errors"
 	"net/http"
 	"time"
+
+	"teal/router/http1"
 )
 
 // smallBody is up to how many bytes a body is read before an instance is
@@ -14,58 +16,96 @@ const smallBody = 16 << 10
 // (RFC 9110 §10.1.1 says not to wait for ever).
 const continueAfter = time.Second
 
-// prepare learns what the body is, and reads it if it is small.
-func (x *exchange) prepare() *fault {
-	r := x.r
-	x.websocket = wantsWebSocket(r)
-	hasBody := r.ContentLength != 0
-	x.expects = hasBody && r.ProtoAtLeast(1, 1) && hasToken(r.Header["Expect"], "100-continue")
-	switch r.Method {
+// classify learns what is asked.
+func (x *exchange) classify() {
+	x.websocket = wantsWebSocket(&x.req)
+	switch x.method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
-		x.repeatable = !hasBody
+		x.repeatable = x.req.Length == 0
 	}
-	if !hasBody || x.expects || r.ContentLength < 0 || r.ContentLength > smallBody {
+}
+
+// methodName gives the method as a string, without an allocation for the usual ones.
+func methodName(b []byte) string {
+	for _, m := range [...]string{"GET", "POST", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"} {
+		if string(b) == m {
+			return m
+		}
+	}
+	return string(b)
+}
+
+// prepare reads the body if it is small.
+func (x *exchange) prepare() *fault {
+	if x.req.Length == 0 || x.req.Expects {
 		return nil
 	}
-	x.readDeadline(time.Now().Add(x.router.limits.Body))
-	x.small = make([]byte, r.ContentLength)
-	if _, err := io.ReadFull(r.Body, x.small); err != nil {
+	body, err := x.client.smallBody(x)
+	if err != nil {
 		return &fault{faultBody, err}
 	}
-	x.readDeadline(time.Time{})
+	x.small = body
 	return nil
 }
 
-func (x *exchange) readDeadline(t time.Time) {
-	if w, ok := x.w.(interface{ SetReadDeadline(time.Time) error }); ok {
-		w.SetReadDeadline(t)
-	}
-}
+// flows tells whether the body is passed on while it comes.
+func (x *exchange) flows() bool { return x.req.Length != 0 && x.small == nil }
 
-// send writes the head, with the body if it was small, and starts the upload
-// of one that was not.
+// send writes the request, and waits for the first bytes of the answer unless
+// a body follows, whose upload it starts.
 func (x *exchange) send(c *conn) *fault {
-	c.out = x.appendHead(c.out[:0])
-	c.out = append(c.out, x.small...)
-	if len(c.out) > smallBody {
+	x.out = x.appendHead(x.out[:0])
+	if x.small != nil {
+		x.out = x.appendSmall(x.out)
+	}
+	if x.flows() {
+		return x.sendHead(c)
+	}
+	if len(x.out) > smallBody {
 		c.net.SetWriteDeadline(time.Now().Add(x.router.limits.Write))
 	}
-	n, err := c.net.Write(c.out)
-	if cap(c.out) > 4*smallBody {
-		c.out = nil
+	c.src.within(x.router, x.now, x.router.limits.AnswerHead)
+	x.in.requests.Add(1)
+	err := c.src.ask(x.out, c.used)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errStale):
+		x.in.requests.Add(^uint64(0))
+		return &fault{kind: faultStale}
+	case c.src.wrote == 0:
+		return x.blame(c, faultUnsent, err)
+	case c.src.wrote < len(x.out):
+		return x.blame(c, faultBroken, err)
 	}
-	if err != nil {
+	return x.blame(c, faultSilent, err)
+}
+
+func (x *exchange) appendSmall(b []byte) []byte {
+	if x.req.Length != http1.Chunked {
+		return append(b, x.small...)
+	}
+	if len(x.small) > 0 {
+		b = appendChunkLine(b, len(x.small))
+		b = append(b, x.small...)
+		b = append(b, "\r\n"...)
+	}
+	return append(b, "0\r\n\r\n"...)
+}
+
+// sendHead writes the head of a request whose body flows.
+func (x *exchange) sendHead(c *conn) *fault {
+	c.net.SetWriteDeadline(time.Now().Add(x.router.limits.Write))
+	if n, err := c.net.Write(x.out); err != nil {
 		kind := faultUnsent
 		if n > 0 {
 			kind = faultBroken
 		}
 		return x.blame(c, kind, err)
 	}
-	if x.streams() && !x.expects {
+	x.in.requests.Add(1)
+	if !x.req.Expects {
 		x.startUpload(c)
 	}
 	return nil
 }
-
-// streams tells whether the body is passed on while it comes.
-func (x *exchange) streams() bool { return x.r.ContentLength != 0 && x.small == nil }

@@ -2,7 +2,6 @@ package router
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -48,29 +47,37 @@ func (r *Router) Serve(ctx context.Context, l Listeners) error {
 func (r *Router) accept(ctx context.Context, l Listeners) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	var serving sync.WaitGroup
-	start := func(l net.Listener, serve func(net.Listener) error) {
+	var serving, watching sync.WaitGroup
+	start := func(what net.Addr, serve func() error) {
 		serving.Go(func() {
-			if err := serve(l); !errors.Is(err, http.ErrServerClosed) {
-				stop(fmt.Errorf("%w on %s: %w", errListener, l.Addr(), err))
+			if err := serve(); !errors.Is(err, http.ErrServerClosed) {
+				stop(fmt.Errorf("%w on %s: %w", errListener, what, err))
 			}
 		})
 	}
-	servers := []*http.Server{r.server(production), r.server(preview)}
-	for i, plain := range [][]net.Listener{l.Production, l.Preview} {
-		for _, l := range plain {
-			start(l, servers[i].Serve)
+	doors := []*door{newDoor(r, production), newDoor(r, preview)}
+	watchCtx, stopWatching := context.WithCancel(context.Background())
+	for i, d := range doors {
+		plain, secure := l.Production, l.ProductionTLS
+		if i == int(preview) {
+			plain, secure = l.Preview, l.PreviewTLS
 		}
-	}
-	for i, secure := range [][]net.Listener{l.ProductionTLS, l.PreviewTLS} {
+		d.listeners = append(append(d.listeners, plain...), secure...)
+		start(d.handed.Addr(), func() error { return d.http2.Serve(d.handed) })
+		watching.Go(func() { d.watch(watchCtx) })
+		for _, l := range plain {
+			start(l.Addr(), func() error { return d.serve(l, nil) })
+		}
 		for _, l := range secure {
-			start(l, func(l net.Listener) error { return servers[i].ServeTLS(l, "", "") })
+			start(l.Addr(), func() error { return d.serve(l, d.tls) })
 		}
 	}
 	<-ctx.Done()
 	close(r.stopping)
-	r.shutdown(servers)
+	r.shutdown(doors)
 	serving.Wait()
+	stopWatching()
+	watching.Wait()
 	if cause := context.Cause(ctx); errors.Is(cause, errListener) {
 		return cause
 	}
@@ -79,10 +86,10 @@ func (r *Router) accept(ctx context.Context, l Listeners) error {
 
 var errListener = errors.New("cannot accept connections")
 
-// server makes the HTTP side of one front-end.
+// server makes the part of a front-end that is net/http's: HTTP/2, or all of it.
 func (r *Router) server(end frontEnd) *http.Server {
 	var protocols http.Protocols
-	protocols.SetHTTP1(true)
+	protocols.SetHTTP1(r.config.NetHTTP)
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
 	s := &http.Server{
@@ -100,26 +107,19 @@ func (r *Router) server(end frontEnd) *http.Server {
 		},
 	}
 	if r.config.TLS != nil {
-		s.TLSConfig = r.config.TLS.Clone()
-		if s.TLSConfig.MinVersion == 0 {
-			s.TLSConfig.MinVersion = tls.VersionTLS12
-		}
+		s.TLSConfig = r.config.TLS.Clone() // net/http changes it
 	}
 	return s
 }
 
-// shutdown ends the servers and waits for what they were doing.
-func (r *Router) shutdown(servers []*http.Server) {
+// shutdown closes the doors and waits for what went on behind them.
+func (r *Router) shutdown(doors []*door) {
 	ctx, cancel := context.WithTimeout(context.Background(), r.limits.Shutdown)
 	defer cancel()
 	var wg sync.WaitGroup
 	wg.Go(func() { r.dismissAll(ctx) })
-	for _, s := range servers {
-		wg.Go(func() {
-			if s.Shutdown(ctx) != nil {
-				s.Close()
-			}
-		})
+	for _, d := range doors {
+		wg.Go(func() { d.shut(ctx) })
 	}
 	wg.Wait()
 	for _, p := range r.allPools() {

@@ -1,27 +1,23 @@
 package router
 
 import (
+	"bytes"
 	"errors"
 	"net"
-	"net/http"
-	"strings"
+
+	"teal/router/http1"
 )
 
 // switchProtocols makes the two connections a tunnel, and returns when it has ended.
-func (x *exchange) switchProtocols(c *conn, resp *http.Response) *fault {
-	upgrade := resp.Header["Upgrade"]
-	if !x.websocket || len(upgrade) != 1 || !strings.EqualFold(upgrade[0], "websocket") ||
-		!hasToken(resp.Header["Connection"], "upgrade") {
+func (x *exchange) switchProtocols(c *conn) *fault {
+	if !x.websocket || !http1.EqualFold(x.answer.First(http1.Upgrade), "websocket") ||
+		!x.answer.HasToken(http1.Connection, "upgrade") {
 		return x.blame(c, faultBroken, errors.New("the instance switched protocols unasked"))
-	}
-	hijacker, ok := x.w.(http.Hijacker)
-	if !ok {
-		return x.blame(c, faultBroken, errors.New("the client's connection can't be taken over"))
 	}
 	if !c.state.CompareAndSwap(carrying(x.front), stateTunnel) {
 		return &fault{kind: faultCut}
 	}
-	client, rw, err := hijacker.Hijack()
+	client, early, err := x.client.takeOver()
 	if err != nil {
 		return x.blameClient(c, err)
 	}
@@ -33,32 +29,31 @@ func (x *exchange) switchProtocols(c *conn, resp *http.Response) *fault {
 		return &fault{kind: faultCut}
 	}
 	defer x.pool.exit(t)
-	x.status, x.socket = resp.StatusCode, true
+	x.status, x.socket = x.answer.Status, true
 	x.router.ended(&x.place, ending{status: x.status}, x.router.now())
 	x.in.sockets.Add(1)
 	defer x.in.sockets.Add(-1)
 	x.land() // from here on it is a socket, which no drain waits for
-	early, _ := rw.Reader.Peek(rw.Reader.Buffered())
-	late, _ := c.br.Peek(c.br.Buffered())
-	t.run(x.switchingHead(resp), early, late)
+	head := x.switchingHead()
+	late := bytes.Clone(c.src.atHand())
+	c.src.free()
+	t.run(head, early, late)
 	return nil
 }
 
-// switchingHead is the head of the 101 answer, which net/http does not write.
-func (x *exchange) switchingHead(resp *http.Response) []byte {
+// switchingHead is the head of the 101 answer.
+func (x *exchange) switchingHead() []byte {
 	b := []byte("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n")
-	h := http.Header{}
-	copyFields(h, resp.Header)
-	if h.Get("X-Request-Id") == "" {
-		h.Set("X-Request-Id", x.id)
-	}
-	x.bind(h)
-	for name, values := range h {
-		for _, v := range values {
-			b = appendField(b, wireName(name), v)
+	for _, f := range x.answer.Fields {
+		if x.passesBack(f) {
+			b = appendField(b, x.answer.NameOf(f), x.answer.Value(f))
 		}
 	}
-	return append(b, "\r\n"...)
+	if x.answer.First(http1.XRequestID) == nil {
+		b = append(b, "X-Request-Id: "...)
+		b = append(x.appendID(b), "\r\n"...)
+	}
+	return append(x.appendCookies(b), "\r\n"...)
 }
 
 // enter makes a socket known; false when the release is about to stop.

@@ -3,14 +3,15 @@ package router
 import (
 	"errors"
 	"io"
-	"net/http"
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"teal/router/http1"
 )
 
-// upload passes a request's body on while the handler's goroutine waits for
-// the answer, which may come first.
+// upload passes a request's body on while the goroutine of the request waits
+// for the answer, which may come first.
 type upload struct {
 	done     chan struct{}
 	complete atomic.Bool
@@ -29,14 +30,7 @@ func (u *upload) clientError() error {
 func (x *exchange) startUpload(c *conn) {
 	u := &upload{done: make(chan struct{})}
 	x.upload = u
-	// Without it net/http's server would swallow the body, concurrently with
-	// us, when an answer begins before the body's end.
-	http.NewResponseController(x.w).EnableFullDuplex()
-	if x.expects && x.r.ProtoMajor == 1 {
-		// Said here, because net/http would say it from the upload's goroutine
-		// while this one may be passing on an early hint.
-		x.w.WriteHeader(http.StatusContinue)
-	}
+	x.client.goAhead(x.req.Expects)
 	go x.pump(c, u)
 }
 
@@ -46,7 +40,7 @@ func (x *exchange) pump(c *conn, u *upload) {
 	if x.pumpBody(c, u) != nil {
 		return
 	}
-	if x.r.ContentLength < 0 {
+	if x.req.Length == http1.Chunked {
 		// The client's trailers are not passed on: few apps expect any, and what
 		// they name could pass for a header field.
 		if _, err := io.WriteString(c.net, "0\r\n\r\n"); err != nil {
@@ -60,13 +54,13 @@ func (x *exchange) pump(c *conn, u *upload) {
 const chunkRoom = 10
 
 func (x *exchange) pumpBody(c *conn, u *upload) error {
-	chunked := x.r.ContentLength < 0
+	chunked := x.req.Length == http1.Chunked
 	var b sizedBuffer
 	defer b.release()
 	for {
 		buf := b.next()
-		x.readDeadline(time.Now().Add(x.router.limits.Body))
-		n, err := x.r.Body.Read(buf[chunkRoom : len(buf)-2])
+		x.client.readWithin(x.router.limits.Body)
+		n, err := x.client.read(buf[chunkRoom : len(buf)-2])
 		if n > 0 {
 			data := buf[chunkRoom : chunkRoom+n]
 			if chunked {
@@ -81,7 +75,7 @@ func (x *exchange) pumpBody(c *conn, u *upload) error {
 		b.used(n)
 		switch {
 		case errors.Is(err, io.EOF):
-			x.readDeadline(time.Time{})
+			x.client.readWithin(0)
 			return nil
 		case err != nil:
 			u.broken.Store(&err)
@@ -95,11 +89,15 @@ func (x *exchange) pumpBody(c *conn, u *upload) error {
 // that stand at chunkRoom.
 func frameChunk(buf []byte, n int) []byte {
 	var size [chunkRoom]byte
-	line := append(strconv.AppendInt(size[:0], int64(n), 16), "\r\n"...)
+	line := appendChunkLine(size[:0], n)
 	from := chunkRoom - len(line)
 	copy(buf[from:], line)
 	copy(buf[chunkRoom+n:], "\r\n")
 	return buf[from : chunkRoom+n+2]
+}
+
+func appendChunkLine(b []byte, n int) []byte {
+	return append(strconv.AppendInt(b, int64(n), 16), "\r\n"...)
 }
 
 // uploaded tells whether the body was passed on whole. It gives the upload a
@@ -107,7 +105,7 @@ func frameChunk(buf []byte, n int) []byte {
 func (x *exchange) uploaded() bool {
 	u := x.upload
 	if u == nil {
-		return !x.streams()
+		return !x.flows()
 	}
 	if u.complete.Load() {
 		return true
@@ -132,11 +130,7 @@ func (x *exchange) endUpload(c *conn) {
 		return
 	}
 	c.abort()
-	x.readDeadline(time.Unix(1, 0))
+	x.client.stopReading()
 	<-u.done
-	if x.r.ProtoMajor == 1 {
-		// Lets net/http read some more, so that its closing does not reset the
-		// connection before the client has read the answer.
-		x.readDeadline(time.Now().Add(time.Second))
-	}
+	x.client.stopped()
 }
