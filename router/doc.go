@@ -20,8 +20,8 @@
 //
 // # The life of a request
 //
-//	front      net/http's server parses it (HTTP/1.1, HTTP/2 over TLS, h2c)
-//	guard      what net/http lets through and an app should not see is refused
+//	door       HTTP/1.1 is read here (http1), HTTP/2 by net/http's server
+//	guard      what an app, or a parser on the way, could take otherwise is refused
 //	claim      host → app → side → release → instance with the fewer requests of two,
 //	           or the one that the client's cookie names (sticky.go)
 //	connect    a pooled connection that is alive, or a fresh one
@@ -29,11 +29,13 @@
 //	receive    1xx pass at once; the head, the body as it comes, the trailers
 //	settle     the connection goes back on the shelf if both sides are whole
 //
-// The goroutine of the handler drives the upstream connection itself: no
-// hand-over to other goroutines, except one for a request body that is too
-// large to be read first. The request path takes no lock of this package and
-// touches no store; the mutexes here guard changes of the table, and the
-// register of open connections, which changes when one is opened or closed.
+// A connection's goroutine reads a request, drives the upstream connection
+// itself and writes the answer: no hand-over to other goroutines, except one
+// for a request body that is too large to be read first. Heads are parsed where
+// they were read, and nothing is allocated in the steady state; a connection
+// that waits holds no buffer. The request path takes no lock of this package
+// and touches no store; the mutexes here guard changes of the table, and the
+// registers of open connections, which change when one is opened or closed.
 //
 // # Again, or not
 //
