@@ -19,12 +19,16 @@ const (
 	CauseRedeploy Cause = "redeploy"       // the same commit again, built anew
 	CauseConfig   Cause = "config"         // same image, new environment
 	CausePatch    Cause = "security patch" // by schedule, no author
+	CauseWatch    Cause = "watch"          // a rollback of Teal's own: the new release was worse
 )
+
+// GoesBack tells whether such a deployment brings an older release back.
+func (c Cause) GoesBack() bool { return c == CauseRollback || c == CauseWatch }
 
 // State is where a deployment stands. See doc.go for the picture.
 type State string
 
-// The states. Left of the bar (Queued to Staged) everything is undone on
+// The states. Left of the bar (Queued to Shifting) everything is undone on
 // failure; right of it (Promoting and on) there is only forward.
 const (
 	Queued    State = "queued"
@@ -32,7 +36,8 @@ const (
 	Releasing State = "releasing"
 	Starting  State = "starting"
 	Probing   State = "probing"
-	Staged    State = "staged" // probed, waits on the preview for "promote"
+	Staged    State = "staged"   // probed, waits on the preview for "promote"
+	Shifting  State = "shifting" // probed, gets a growing part of the requests
 
 	Promoting State = "promoting" // committed: the app's Active color is this one
 	Draining  State = "draining"  // it serves; the replaced color finishes its requests
@@ -52,8 +57,9 @@ var moves = map[State][]State{
 	Building:  {Releasing, Starting, Failed, Canceled, Superseded},
 	Releasing: {Starting, Failed, Canceled, Superseded},
 	Starting:  {Probing, Failed, Canceled, Superseded},
-	Probing:   {Staged, Promoting, Failed, Canceled, Superseded},
+	Probing:   {Staged, Shifting, Promoting, Failed, Canceled, Superseded},
 	Staged:    {Probing, Promoting, Failed, Canceled, Superseded},
+	Shifting:  {Promoting, Failed, Canceled, Superseded},
 	Promoting: {Draining, Live, Warm, Asleep, Replaced},
 	Draining:  {Live, Warm, Asleep, Replaced},
 	Live:      {Warm, Asleep, Replaced},
@@ -64,7 +70,7 @@ var moves = map[State][]State{
 // States lists every state, in the order of a deployment's life.
 func States() []State {
 	return []State{
-		Queued, Building, Releasing, Starting, Probing, Staged, Promoting, Draining, Live,
+		Queued, Building, Releasing, Starting, Probing, Staged, Shifting, Promoting, Draining, Live,
 		Warm, Asleep, Replaced, Failed, Canceled, Superseded,
 	}
 }
@@ -86,7 +92,7 @@ func (s State) Ended() bool { return s == Failed || s == Canceled || s == Supers
 // such a state found at start means that the daemon died in it.
 func (s State) Running() bool {
 	switch s {
-	case Queued, Building, Releasing, Starting, Probing, Promoting, Draining:
+	case Queued, Building, Releasing, Starting, Probing, Shifting, Promoting, Draining:
 		return true
 	}
 	return false
@@ -102,7 +108,7 @@ type Deployment struct {
 	State   State
 	Color   Color  // where it goes; "" until it started
 	Release int    // 0 until there is one
-	Target  int    // rollback: the release to bring back; config: the one to copy
+	Target  int    // rollback, watch: the release to bring back; config: the one to copy
 	Push    Push   // for CausePush as received; else Ref and Commit of what is deployed again
 	By      string // user name; "" for a security patch
 	// Replaces is the release that was live when this one was promoted; 0: none.
@@ -155,17 +161,21 @@ type Receipt struct {
 	Image    string `json:"image"`    // content address of what serves now
 	Replaced int    `json:"replaced"` // release number; 0 on the first promotion
 
-	Requests uint64  `json:"requests"`    // answered from the switch to the end of the drain, both colors
-	Failed   uint64  `json:"failed"`      // of those, failed by the router
-	P99Old   float64 `json:"p99_before"`  // milliseconds, replaced release before the switch
-	P99New   float64 `json:"p99_after"`   // milliseconds, new release since the switch
-	Drained  int     `json:"drained"`     // requests that were in flight on the old color at the switch
-	Cut      int     `json:"cut"`         // of those, still unanswered when the drain time was over
-	Sockets  int     `json:"sockets"`     // upgraded connections open on the old color at the switch
-	Build    float64 `json:"build_s"`     // seconds; 0 when nothing was built
-	Start    float64 `json:"start_s"`     // seconds until the containers ran
-	Probe    float64 `json:"probe_s"`     // seconds until the first good answer
-	Switch   float64 `json:"switch_ms"`   // milliseconds from the commit to the router's swap
-	Drain    float64 `json:"drain_s"`     // seconds until the last request on the old color ended
-	Overhead float64 `json:"overhead_ms"` // milliseconds from accepted to promoted that were neither build, release command, start nor probe
+	Requests uint64  `json:"requests"`         // answered from the switch to the end of the drain, both colors
+	Failed   uint64  `json:"failed"`           // of those, failed by the router
+	P99Old   float64 `json:"p99_before"`       // milliseconds, replaced release before the switch
+	P99New   float64 `json:"p99_after"`        // milliseconds, new release since the switch
+	Drained  int     `json:"drained"`          // requests that were in flight on the old color at the switch
+	Cut      int     `json:"cut"`              // of those, still unanswered when the drain time was over
+	Sockets  int     `json:"sockets"`          // upgraded connections open on the old color at the switch
+	Build    float64 `json:"build_s"`          // seconds; 0 when nothing was built
+	Start    float64 `json:"start_s"`          // seconds until the containers ran
+	Probe    float64 `json:"probe_s"`          // seconds until the first good answer
+	Switch   float64 `json:"switch_ms"`        // milliseconds from the commit to the router's swap
+	Drain    float64 `json:"drain_s"`          // seconds until the last request on the old color ended
+	Held     float64 `json:"held_s,omitempty"` // seconds that new requests waited (single writer)
+	Overhead float64 `json:"overhead_ms"`      // milliseconds from accepted to promoted that were neither build, release command, start nor probe
+
+	// Regression is why the watch went back to this release; nil for any other cause.
+	Regression *Regression `json:"regression,omitempty"`
 }

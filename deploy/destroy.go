@@ -56,6 +56,7 @@ func (w *worker) reopenForWork() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.gone = false
+	w.forgetTraffic() // the releases of an app that is made anew have the old numbers
 	if w.life.Err() != nil {
 		w.life, w.endLife = context.WithCancel(context.Background())
 	}

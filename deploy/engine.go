@@ -41,6 +41,9 @@ type Config struct {
 	// Retry is the pause before a step right of the bar is tried again; 0: 1 s,
 	// doubling to 30 s.
 	Retry time.Duration
+	// Pace is how often figures are compared while a promotion is gradual or
+	// watched; 0: 5 s.
+	Pace time.Duration
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 	Log *slog.Logger // nil: slog.Default
@@ -86,6 +89,9 @@ func New(c Config) *Engine {
 	if c.Retry == 0 {
 		c.Retry = time.Second
 	}
+	if c.Pace == 0 {
+		c.Pace = paceDefault
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -125,6 +131,8 @@ func (e *Engine) Run(ctx context.Context) error {
 	retry := time.NewTimer(0)
 	retry.Stop()
 	defer retry.Stop()
+	past := time.NewTicker(pastEvery * e.Pace)
+	defer past.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -135,6 +143,9 @@ func (e *Engine) Run(ctx context.Context) error {
 			}
 		case <-e.wake:
 		case <-retry.C:
+		case <-past.C:
+			e.remember()
+			continue
 		}
 		if err := e.tendAll(); err != nil {
 			e.Log.Error("Cannot read the apps; trying again", "error", err)
@@ -291,11 +302,15 @@ func (e *Engine) again(ctx context.Context, app AppName, d Deployment) (Deployme
 	return e.submit(ctx, d)
 }
 
-// Promote makes the staged release live; ErrNothing when none is staged.
+// Promote makes the staged release live; a promotion that is gradual and under
+// way is completed at once. ErrNothing when there is neither.
 func (e *Engine) Promote(ctx context.Context, app AppName, by string) (Deployment, error) {
 	a, err := e.appReady(ctx, app)
 	if err != nil {
 		return Deployment{}, err
+	}
+	if d, ok := e.worker(app).hasten(by); ok {
+		return d, nil
 	}
 	if a.Staged == 0 {
 		return Deployment{}, fmt.Errorf("%w: no release of %s is staged; push with -o no-promote to stage one", ErrNothing, app)

@@ -29,8 +29,10 @@ const (
 	StepRelease Step = "release command"
 	StepStart   Step = "start"
 	StepProbe   Step = "probe"
+	StepGradual Step = "gradual promotion"
 	StepPromote Step = "promote"
-	StepTeal    Step = "teal" // the daemon itself: interrupted, disk full, …
+	StepWatch   Step = "watch" // after the switch
+	StepTeal    Step = "teal"  // the daemon itself: interrupted, disk full, …
 )
 
 // Failure is why a deployment did not become live, written for the person who
@@ -40,7 +42,9 @@ type Failure struct {
 	Reason string   // one line: "probe answered 500"
 	Hint   string   // what to do next; may be empty
 	Log    []string // the last lines of the build or of the app, secrets redacted
-	Err    error    `json:"-"` // the cause, for the log and for errors.Is; not stored
+	// Regression holds the figures when a comparison with the other color decided; else nil.
+	Regression *Regression `json:"regression,omitempty"`
+	Err        error       `json:"-"` // the cause, for the log and for errors.Is; not stored
 }
 
 // Error makes a Failure an error, so that the steps can return it.

@@ -58,6 +58,33 @@ func TestFaultTable(t *testing.T) {
 			steps: []string{"Start", "Update probing", "Probe", "Activate", "Point", "Advance", "Update draining", "Drain", "Update live"},
 		},
 		{
+			name: "gradual push", begin: (*faultCase).one, act: (*faultCase).pushGradual,
+			steps: []string{"Update shifting", "AddEvent", "Point", "Activate", "Advance", "Update draining", "Drain", "Update live"},
+		},
+		{
+			name: "gradual push that is refused", begin: (*faultCase).one, act: (*faultCase).pushSlow,
+			steps: []string{"Update shifting", "AddEvent", "Drain", "Remove", "RemoveImage", "MarkGone", "Update failed"},
+		},
+		{
+			name: "return of the watch", begin: (*faultCase).oneTwoWatched, act: (*faultCase).failTwo,
+			steps: []string{"AddEvent", "CreateDeployment", "Release", "Probe", "Activate", "Point", "Update draining", "Drain", "Update live"},
+		},
+		{
+			name: "push of a single writer", begin: (*faultCase).oneSingle, act: (*faultCase).pushSingle,
+			steps: []string{
+				"CreateRelease", "Update releasing", "Once", "Update starting", "Point", "Drain", "List", "Release connections", "Stop",
+				"Start", "Update probing", "Probe", "Activate", "Advance", "Update draining", "Update live", "Update asleep",
+			},
+		},
+		{
+			name: "push of a single writer that is refused", begin: (*faultCase).oneSingle, act: (*faultCase).pushSingleBroken,
+			steps: []string{"Drain", "Stop", "Start", "Probe", "Remove", "RemoveImage", "MarkGone", "Update failed"},
+		},
+		{
+			name: "rollback of a single writer", begin: (*faultCase).oneTwoSingle, act: (*faultCase).rollback,
+			steps: []string{"CreateDeployment", "Update starting", "Drain", "Stop", "Start", "Update probing", "Probe", "Activate", "Point", "Update live"},
+		},
+		{
 			name: "cancel of a staged release", begin: (*faultCase).oneStagedTwo, act: (*faultCase).cancel,
 			steps: []string{"Stage", "Remove", "RemoveImage", "MarkGone", "Update canceled"},
 		},
@@ -128,6 +155,46 @@ func (f *faultCase) oneStagedTwo() {
 func (f *faultCase) pushTwo() {
 	f.ask(func(ctx context.Context) (deploy.Deployment, error) {
 		return f.d.Push(ctx, "two migrates", deploy.Options{})
+	})
+}
+
+func (f *faultCase) pushGradual() {
+	f.ask(func(ctx context.Context) (deploy.Deployment, error) {
+		return f.d.Push(ctx, "two gradual", deploy.Options{})
+	})
+}
+
+// pushSlow pushes a release that has too many errors when it has got a share.
+func (f *faultCase) pushSlow() {
+	f.d.Before("Update shifting", func() {
+		f.d.After("Point", func() {
+			f.d.Router.Count(1, well)
+			f.d.Router.Count(2, sick)
+		})
+	})
+	f.pushGradual()
+}
+
+func (f *faultCase) oneTwoWatched() { watched(f.t, f.w, f.d, "two") }
+
+func (f *faultCase) failTwo() { f.d.Router.Count(2, sick) }
+
+func (f *faultCase) oneSingle() { mustPush(f.ctx, f.t, f.d, "one single", deploy.Live) }
+
+func (f *faultCase) oneTwoSingle() {
+	f.oneSingle()
+	mustPush(f.ctx, f.t, f.d, "two single", deploy.Live)
+}
+
+func (f *faultCase) pushSingle() {
+	f.ask(func(ctx context.Context) (deploy.Deployment, error) {
+		return f.d.Push(ctx, "two single migrates", deploy.Options{})
+	})
+}
+
+func (f *faultCase) pushSingleBroken() {
+	f.ask(func(ctx context.Context) (deploy.Deployment, error) {
+		return f.d.Push(ctx, "two single broken", deploy.Options{})
 	})
 }
 
@@ -280,13 +347,16 @@ func untrueRecord(w *deploytest.World, app deploy.App, told deploy.Deployment) s
 				return fmt.Sprintf("deployment %d is live on %s, the app on %s", o.ID, o.Color, app.Active)
 			}
 			ref = o.Push.Commit.Subject
-			if o.Cause == deploy.CauseRollback {
+			if o.Cause.GoesBack() {
 				ref = w.Ref() // a rollback leaves it alone
 			}
 		}
 	}
 	if !slices.Equal(live, []int{app.Live}) {
 		return fmt.Sprintf("live deployments are of %v, the app's release is v%d", live, app.Live)
+	}
+	if why := untold(w, open); why != "" {
+		return why
 	}
 	if w.Ref() != ref {
 		return fmt.Sprintf("the ref is at %q, live is %q", w.Ref(), ref)
@@ -306,6 +376,25 @@ func untrueRecord(w *deploytest.World, app deploy.App, told deploy.Deployment) s
 	}
 	if told.Failure != nil && stored.Failure.Reason != told.Failure.Reason {
 		return fmt.Sprintf("the pusher was told %q, the record says %q", told.Failure.Reason, stored.Failure.Reason)
+	}
+	return ""
+}
+
+// untold: when the watch has gone back, there is one mail that says so.
+func untold(w *deploytest.World, open []deploy.Deployment) string {
+	for _, o := range open {
+		if o.Cause != deploy.CauseWatch || o.State != deploy.Live {
+			continue
+		}
+		told := 0
+		for _, a := range w.Store.Alerts() {
+			if a.Deployment == o.ID && a.Failure.Step == deploy.StepWatch {
+				told++
+			}
+		}
+		if told != 1 {
+			return fmt.Sprintf("the watch went back by deployment %d, and %d alerts tell of it", o.ID, told)
+		}
 	}
 	return ""
 }

@@ -27,9 +27,13 @@ type job struct {
 	tell     sync.Once     // closes promoted
 	end      sync.Once     // closes settled
 	giveUp   *interruption // a staged deployment that shall end
+	hurried  chan struct{} // closed when someone wants a gradual promotion completed now
+	hurry    sync.Once     // closes hurried
+	why      *Regression   // what the watch has seen; nil for other causes
 
 	// Times of the parts, for the receipt. Used by the worker's goroutine only.
 	build, release, start, probe time.Duration
+	held                         time.Duration // since when requests waited: until the switch
 }
 
 // interruption is why a job's context ended: the state that its deployment
@@ -45,7 +49,7 @@ func newJob(ctx context.Context, d Deployment, j *journal, accepted time.Time) *
 	ctx, cancel := context.WithCancelCause(ctx)
 	return &job{
 		journal: j, ctx: ctx, cancel: cancel, accepted: accepted, d: d, flushed: make(chan struct{}),
-		promoted: make(chan struct{}), settled: make(chan struct{}),
+		promoted: make(chan struct{}), settled: make(chan struct{}), hurried: make(chan struct{}),
 	}
 }
 
@@ -169,6 +173,8 @@ func stepOf(s State) Step {
 		return StepStart
 	case Probing, Staged:
 		return StepProbe
+	case Shifting:
+		return StepGradual
 	case Promoting:
 		return StepPromote
 	default:

@@ -138,6 +138,9 @@ func (w *worker) keep(ctx context.Context) (next time.Duration, err error) {
 	if err := w.e.observe(ctx, w.app); err != nil {
 		return 0, err
 	}
+	if w.replacing() {
+		return 0, nil // who does it sees to the app, and tells when it is over
+	}
 	protected := w.protected()
 	app, err := w.e.Store.App(ctx, w.app)
 	if errors.Is(err, ErrNotFound) {
@@ -191,6 +194,11 @@ func (w *worker) keepLive(ctx context.Context, app App) (next time.Duration, err
 	if left := w.keeper.untilRepair(r.Number, w.e.Now()); left > 0 {
 		return left, nil
 	}
+	if r.Settings.SingleWriter {
+		if err := w.alone(ctx, r.Number, 0); err != nil {
+			return 0, err
+		}
+	}
 	w.e.Log.Warn("Instances of the live release are down; starting them", "app", w.app, "release", r.Number, "color", app.Active)
 	instances, err := w.e.Runtime.Start(ctx, Spec{Release: r, Color: app.Active})
 	if err != nil {
@@ -224,7 +232,7 @@ func (k *keeper) untilRepair(release int, now time.Time) time.Duration {
 // keepPrevious puts the replaced release to sleep when its grace is over, and
 // tells when that will be.
 func (w *worker) keepPrevious(ctx context.Context, app App, protected map[int]bool) (next time.Duration, err error) {
-	if app.Previous == 0 || protected[app.Previous] {
+	if app.Previous == 0 || protected[app.Previous] || w.isWatched(app.Live) {
 		return 0, nil
 	}
 	running := len(runningOf(w.e.instances(w.app), app.Previous)) > 0
@@ -263,7 +271,7 @@ func (w *worker) recordAsleep(ctx context.Context, app App) error {
 			continue
 		}
 		text := fmt.Sprintf("%s sleeps on %s, ready for restart-previous", ReleaseName(d.Release), d.Color)
-		if err := w.e.step(ctx, d, Asleep, text); err != nil {
+		if err := w.e.step(ctx, d, Asleep, text, w.wentBack(ctx, d)); err != nil {
 			return err
 		}
 	}
@@ -320,11 +328,11 @@ func (w *worker) retain(ctx context.Context, app App, protected map[int]bool) er
 }
 
 // step stores one move of a deployment that no job is busy with.
-func (e *Engine) step(ctx context.Context, d Deployment, s State, text string) error {
+func (e *Engine) step(ctx context.Context, d Deployment, s State, text string, alert *Alert) error {
 	if err := d.to(s, e.Now()); err != nil {
 		return err
 	}
-	if _, err := e.Store.UpdateDeployment(ctx, d, text, nil); err != nil {
+	if _, err := e.Store.UpdateDeployment(ctx, d, text, alert); err != nil {
 		return fmt.Errorf("cannot store that deployment %d is %s: %w", d.ID, s, err)
 	}
 	e.told(Event{At: e.Now(), App: d.App, Deployment: d.ID, State: s, By: d.By, Text: text})

@@ -21,6 +21,17 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
+// pauseOr is pause that something else may end, too.
+func pauseOr(ctx context.Context, c <-chan struct{}, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-c:
+	case <-ctx.Done():
+	}
+}
+
 // pauseUntil waits for c, but no longer than d.
 func pauseUntil(c <-chan struct{}, d time.Duration) {
 	t := time.NewTimer(d)

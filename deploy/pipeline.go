@@ -45,7 +45,7 @@ func (w *worker) steps(j *job) error {
 	switch {
 	case d.State == Staged:
 		return w.promoteStaged(j)
-	case d.Cause == CauseRollback:
+	case d.Cause.GoesBack():
 		return w.rollback(j)
 	case d.Cause != CausePush:
 		if err := w.aimAtLive(j); err != nil {
@@ -61,6 +61,9 @@ func (w *worker) steps(j *job) error {
 	}
 	r, err := w.release(j, built)
 	if err != nil {
+		return err
+	}
+	if err := w.stageable(j, r); err != nil {
 		return err
 	}
 	if err := w.releaseCommand(j, r); err != nil {
@@ -90,6 +93,11 @@ func (w *worker) aimAtLive(j *job) error {
 
 // bringUp starts a release on the idle color, probes it and switches to it.
 func (w *worker) bringUp(j *job, r Release) error {
+	if alone, err := w.mustBeAlone(j, r); err != nil {
+		return err
+	} else if alone != nil {
+		return w.replace(j, r, *alone)
+	}
 	instances, err := w.start(j, r)
 	if err != nil {
 		return err
@@ -99,6 +107,9 @@ func (w *worker) bringUp(j *job, r Release) error {
 	}
 	if j.snapshot().Push.NoPromote {
 		return w.stage(j, r)
+	}
+	if err := w.shift(j, r); err != nil {
+		return err
 	}
 	return w.promote(j, r)
 }
@@ -278,11 +289,19 @@ func (w *worker) rollback(j *job) error {
 		return alreadyLive(r)
 	}
 	j.aim(r.Number, app.Idle())
+	if alone, err := w.mustBeAlone(j, r); err != nil {
+		return err
+	} else if alone != nil {
+		return w.replace(j, r, *alone)
+	}
 	if instances := w.e.runningInstances(w.app, r, app.Idle()); instances != nil && w.quickProbe(j, r, instances) {
 		j.journal.say("==> %s still runs on %s and is well", r.Name(), app.Idle())
 		if err := w.promote(j, r); !errors.Is(err, errAsleep) {
 			return err
 		}
+	}
+	if d.Cause == CauseWatch {
+		return w.notWell(j, r)
 	}
 	return w.bringUp(j, r)
 }
@@ -372,7 +391,10 @@ func alreadyLive(r Release) error {
 }
 
 // move stores the deployment's next state and tells of it.
-func (w *worker) move(j *job, s State, text string) error {
+func (w *worker) move(j *job, s State, text string) error { return w.moveTelling(j, s, text, nil) }
+
+// moveTelling is move with what people are told by mail; nil: nothing.
+func (w *worker) moveTelling(j *job, s State, text string, alert *Alert) error {
 	if j.ctx.Err() != nil && !s.Committed() && s != Staged {
 		return context.Cause(j.ctx)
 	}
@@ -382,7 +404,7 @@ func (w *worker) move(j *job, s State, text string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(j.ctx), storeTimeout)
 	defer cancel()
-	d, err := w.e.Store.UpdateDeployment(ctx, d, text, nil)
+	d, err := w.e.Store.UpdateDeployment(ctx, d, text, alert)
 	if err != nil {
 		return fmt.Errorf("cannot store the deployment: %w", err)
 	}

@@ -15,6 +15,8 @@ type handover struct {
 	before, beforeNew Figures
 	at                time.Time
 	drainTime         time.Duration
+	alone             bool   // the old release was stopped before
+	base              Sample // of the old release in the last minutes
 }
 
 // promote is the bar. First the store is told (the commit), then the router;
@@ -25,6 +27,7 @@ func (w *worker) promote(j *job, r Release) error {
 		return err
 	}
 	moved := w.follow(j)
+	w.keepWatch(j, r, h)
 	w.switches.Add(1) // before anyone is told: a destruction waits for it from then on
 	j.tellPromoted()
 	if err := w.e.spawn(func(ctx context.Context) { w.settleSwitch(ctx, j, h, moved) }); err != nil {
@@ -47,6 +50,7 @@ func (w *worker) commit(j *job, r Release) (handover, error) {
 	}
 	h := handover{old: app.Live, new: r.Number, at: w.e.Now(), drainTime: r.Settings.Drain}
 	h.before, h.beforeNew = w.e.Router.Figures(w.app, h.old), w.e.Router.Figures(w.app, h.new)
+	h.base, h.alone = w.baseline(h.old, h.before), w.replacing()
 	d := j.snapshot()
 	if w.e.runningInstances(w.app, r, d.Color) == nil {
 		return handover{}, errAsleep
@@ -74,6 +78,8 @@ func (w *worker) commit(j *job, r Release) (handover, error) {
 	committed := w.e.Now()
 	w.drains(h.old)
 	app.Active, app.Live, app.Previous, app.Staged = d.Color, d.Release, h.old, 0
+	w.straighten()
+	w.serves(r)
 	w.e.pointTo(app) // what Activate has made of it: the switch waits for no reading
 	switched := receipt
 	switched.Switch = ms(w.e.Now().Sub(committed))
@@ -170,7 +176,7 @@ func (w *worker) lifetime() context.Context {
 func (w *worker) finishRequests(ctx context.Context, j *job, h handover) {
 	defer w.e.tend(w.app) // the grace counts from here, whatever becomes of the ref
 	defer w.undrain(h.old)
-	err := w.move(j, Draining, fmt.Sprintf("%s finishes its requests", ReleaseName(h.old)))
+	err := w.moveTelling(j, Draining, fmt.Sprintf("%s finishes its requests", ReleaseName(h.old)), w.wentBack(ctx, j.snapshot()))
 	if err != nil {
 		w.e.Log.Warn("Cannot store that a release drains", "app", w.app, "deployment", j.snapshot().ID, "release", h.old, "error", err)
 	}
@@ -270,12 +276,12 @@ func (w *worker) forward(ctx context.Context, j *job, s State, text string) {
 
 func (w *worker) record(ctx context.Context, j *job, s State, text string) error {
 	if slices.Contains(moves[j.snapshot().State], s) {
-		return w.move(j, s, text)
+		return w.moveTelling(j, s, text, w.wentBack(ctx, j.snapshot()))
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	d, text := j.snapshot(), fmt.Sprintf("receipt of %s complete", ReleaseName(j.snapshot().Release))
-	d, err := w.e.Store.UpdateDeployment(ctx, d, text, nil)
+	d, err := w.e.Store.UpdateDeployment(ctx, d, text, w.wentBack(ctx, d))
 	if err != nil {
 		return fmt.Errorf("cannot store the receipt: %w", err)
 	}
@@ -319,7 +325,7 @@ func (w *worker) undrain(release int) {
 func (j *job) receipt(r Release, h handover) Receipt {
 	work := j.build + j.release + j.start + j.probe
 	return Receipt{
-		Image: r.Image, Replaced: h.old,
+		Image: r.Image, Replaced: h.old, Regression: j.why, Held: j.held.Seconds(),
 		Build: j.build.Seconds(), Start: j.start.Seconds(), Probe: j.probe.Seconds(),
 		Overhead: ms(max(0, h.at.Sub(j.accepted)-work)),
 	}

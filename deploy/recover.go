@@ -156,7 +156,8 @@ func (w *worker) goForward(ctx context.Context, d Deployment) error {
 			return ignoreNotFound(err)
 		}
 	}
-	err := w.e.step(ctx, d, Live, fmt.Sprintf("%s is live (Teal was restarted during the switch)", ReleaseName(d.Release)))
+	text := fmt.Sprintf("%s is live (Teal was restarted during the switch)", ReleaseName(d.Release))
+	err := w.e.step(ctx, d, Live, text, w.wentBack(ctx, d))
 	if errors.Is(err, ErrConflict) {
 		return nil // something newer was promoted, and its record says the rest
 	}
@@ -176,7 +177,7 @@ func (w *worker) pay(ctx context.Context, end ending) error {
 // goBack undoes a deployment left of the bar, and ends it as interrupted.
 func (w *worker) goBack(ctx context.Context, d Deployment) error {
 	if !w.protected()[d.Release] { // another deployment may be about the same release by now
-		w.undo(d)
+		w.undo(nil, d)
 	}
 	end, err := w.interruptedEnd(ctx, d)
 	if err != nil {

@@ -139,5 +139,9 @@ func DefaultSettings() Settings {
 		BuildTimeout:   20 * time.Minute,
 		Keep:           5,
 		Redirect:       true,
+		Dwell:          time.Minute,
+		Watch:          5 * time.Minute,
+		Hold:           time.Minute,
+		CheckInterval:  5 * time.Second,
 	}
 }

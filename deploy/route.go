@@ -64,7 +64,17 @@ func (e *Engine) point(ctx context.Context, name AppName) {
 
 // pointTo hands the router the route of the app as it is given. The caller
 // holds the app's place.
-func (e *Engine) pointTo(app App) { e.Router.Point(e.route(app, e.instances(app.Name))) }
+func (e *Engine) pointTo(app App) {
+	w, instances := e.worker(app.Name), e.instances(app.Name)
+	r := e.route(app, instances)
+	if s, ok := w.liveSettings(app); ok {
+		r.Sticky, r.Redirect = s.Sticky, s.Redirect
+		if s.CheckInterval > 0 {
+			r.Check = Check{Path: s.ProbePath, Interval: s.CheckInterval, Timeout: s.ProbeTimeout}
+		}
+	}
+	e.Router.Point(w.detours(r, app, instances))
+}
 
 // Reroute points the router at the app as the store has it: after its domains changed.
 func (e *Engine) Reroute(ctx context.Context, app AppName) error {

@@ -50,11 +50,17 @@ func (w *worker) promoteStaged(j *job) error {
 		return err
 	}
 	w.claim(r.Number)
+	if err := w.stageable(j, r); err != nil {
+		return err
+	}
 	instances, err := w.ensure(j, r)
 	if err != nil {
 		return err
 	}
 	if err := w.probe(j, r, instances); err != nil {
+		return err
+	}
+	if err := w.shift(j, r); err != nil {
 		return err
 	}
 	return w.promote(j, r)

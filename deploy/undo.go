@@ -6,13 +6,13 @@ import "context"
 // first, so that what people are told then is true.
 func (w *worker) abandon(j *job, s State, note string, f *Failure) {
 	d := j.snapshot()
-	w.undo(d)
+	w.undo(j, d)
 	w.e.finish(j, s, note, f)
 }
 
-// undo takes away what a deployment left of the bar has started. What it can't
-// take away the keeper does later.
-func (w *worker) undo(d Deployment) {
+// undo takes away what a deployment left of the bar has started, and brings back
+// what it had stopped. What it can't do the keeper does later. The job may be nil.
+func (w *worker) undo(j *job, d Deployment) {
 	if d.Release == 0 {
 		return
 	}
@@ -29,12 +29,20 @@ func (w *worker) undo(d Deployment) {
 			return
 		}
 	}
+	replacing := w.replacingWith(d.Release)
+	if replacing {
+		w.turnBack(ctx, app)
+	}
+	w.unshare(d.Release)
 	if d.Release != app.Previous { // the previous one is the keeper's: it may still have its grace
 		app.Staged = 0
 		w.e.pointTo(app) // the preview shows it no more
 		if removed := w.remove(ctx, d.Release); removed && d.Cause != CauseRollback {
 			w.discard(ctx, d.Release)
 		}
+	}
+	if replacing {
+		w.bringBack(ctx, j, app)
 	}
 	w.e.point(ctx, w.app)
 }

@@ -24,6 +24,7 @@ type worker struct {
 	draining  map[int]int // drains under way, by the release whose requests are waited for
 	gone      bool        // the app is being destroyed
 	keeper    keeper
+	traffic   traffic
 
 	// life ends when the app is destroyed, and with it what follows a switch;
 	// switches waits for that.
@@ -45,6 +46,11 @@ func newWorker(e *Engine, app AppName) *worker {
 // enqueue accepts a deployment: it is stored as queued, and whatever it
 // displaces is told so.
 func (w *worker) enqueue(ctx context.Context, d Deployment) (Deployment, error) {
+	return w.enqueueFor(ctx, d, nil)
+}
+
+// enqueueFor is enqueue with what the watch has seen; nil for any other cause.
+func (w *worker) enqueueFor(ctx context.Context, d Deployment, why *Regression) (Deployment, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.gone {
@@ -55,7 +61,7 @@ func (w *worker) enqueue(ctx context.Context, d Deployment) (Deployment, error) 
 	}
 	if d.Cause == CauseConfig && w.next != nil {
 		next := w.next.snapshot()
-		if next.Cause == CauseRollback || next.State == Staged { // they bring the environment of their own release
+		if next.Cause.GoesBack() || next.State == Staged { // they bring the environment of their own release
 			return Deployment{}, fmt.Errorf("%w: %s waits to be brought up with the environment it had; the new one is stored and goes with the next deployment", ErrBusy, describe(next))
 		}
 		return next, nil // it has not read the environment yet
@@ -64,6 +70,7 @@ func (w *worker) enqueue(ctx context.Context, d Deployment) (Deployment, error) 
 	if err != nil {
 		return Deployment{}, err
 	}
+	j.why = why
 	if d.Cause != CauseConfig {
 		w.displace(j.d)
 	}
@@ -106,8 +113,8 @@ func (w *worker) open(ctx context.Context, d Deployment) (*job, error) {
 		return nil, fmt.Errorf("%w: %s was rolled back; patching waits for the next push", ErrNothing, w.app)
 	}
 	text := fmt.Sprintf("%s of %s queued", d.Cause, d.Push.Commit.Short())
-	if d.Cause == CauseRollback {
-		text = fmt.Sprintf("rollback to %s queued", ReleaseName(d.Target))
+	if d.Cause.GoesBack() {
+		text = fmt.Sprintf("%s to %s queued", goingBack(d.Cause), ReleaseName(d.Target))
 	}
 	d, err = w.e.Store.CreateDeployment(ctx, d, text)
 	if err != nil {
@@ -154,11 +161,19 @@ func describe(d Deployment) string {
 	switch d.Cause {
 	case CausePush:
 		return fmt.Sprintf("%s's push of %s", who, d.Push.Commit.Short())
-	case CauseRollback:
-		return fmt.Sprintf("%s's rollback to %s", who, ReleaseName(d.Target))
+	case CauseRollback, CauseWatch:
+		return fmt.Sprintf("%s's %s to %s", who, goingBack(d.Cause), ReleaseName(d.Target))
 	default:
 		return fmt.Sprintf("%s's %s", who, d.Cause)
 	}
+}
+
+// goingBack is what a person calls it.
+func goingBack(c Cause) string {
+	if c == CauseWatch {
+		return "return"
+	}
+	return string(c)
 }
 
 // work is the worker's goroutine: it runs what waits until nothing does.
@@ -179,6 +194,7 @@ func (w *worker) work(ctx context.Context) {
 		w.mu.Lock()
 		w.current, w.candidate = nil, 0
 		w.mu.Unlock()
+		w.straighten() // the keeper points the router
 		w.e.tend(w.app)
 	}
 }

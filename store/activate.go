@@ -11,7 +11,7 @@ import (
 )
 
 // promotable are the states that a deployment can be committed from.
-var promotable = []deploy.State{deploy.Queued, deploy.Probing, deploy.Staged}
+var promotable = []deploy.State{deploy.Queued, deploy.Probing, deploy.Staged, deploy.Shifting}
 
 // Activate is the commit: production goes from color `from` to d.Color, in one
 // durable transaction. The caller has set d.State to Promoting and
@@ -78,7 +78,7 @@ func (t tx) swap(from deploy.Color, d deploy.Deployment) (replaced int, err erro
 		return 0, fmt.Errorf("app %s: %w: its active color is %q, not %q", d.App, deploy.ErrConflict, active, from)
 	}
 	switch d.Cause {
-	case deploy.CauseRollback:
+	case deploy.CauseRollback, deploy.CauseWatch:
 		pinned = true
 	case deploy.CausePush:
 		pinned = false

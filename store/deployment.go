@@ -57,7 +57,7 @@ func (db *DB) CreateDeployment(ctx context.Context, d deploy.Deployment, text st
 	}
 	d.Version = 1
 	kept := durable
-	if d.Cause == deploy.CauseRollback {
+	if d.Cause.GoesBack() {
 		kept = progress // its Activate follows in milliseconds and makes both durable
 	}
 	err := db.write(ctx, kept, func(t tx) error {

@@ -175,7 +175,7 @@ func (a runtimeAdapter) Remove(_ context.Context, app deploy.AppName, release in
 
 // spare fails the test when what serves is about to be taken away.
 func (a runtimeAdapter) spare(app deploy.AppName, release int) {
-	if a.r.production(app) == release {
+	if a.r.serves(app, release) {
 		a.w.t.Errorf("v%d of %s shall be taken away, and production points at it", release, app)
 	}
 }

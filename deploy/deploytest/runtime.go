@@ -126,6 +126,7 @@ func (r *Runtime) start(spec deploy.Spec) ([]deploy.Instance, error) {
 			in.Instance = deploy.Instance{ID: key, App: rel.App, Color: spec.Color, Release: rel.Number, Index: i}
 			r.instances[key] = in
 		}
+		r.oneWriter(in)
 		if err := in.start(); err != nil {
 			return nil, err
 		}
@@ -136,6 +137,16 @@ func (r *Runtime) start(spec deploy.Spec) ([]deploy.Instance, error) {
 		out = append(out, in.Instance)
 	}
 	return out, nil
+}
+
+// oneWriter fails the test when a single writer would run beside another
+// release; with mu held.
+func (r *Runtime) oneWriter(in *instance) {
+	for _, other := range r.instances {
+		if other.App == in.App && other.Release != in.Release && other.Running && (strings.Contains(other.text, "single") || strings.Contains(in.text, "single")) {
+			r.t.Errorf("v%d starts while v%d runs, and one of them is a single writer", in.Release, other.Release)
+		}
+	}
 }
 
 // start must be called with the runtime's lock held.
@@ -166,7 +177,7 @@ func (in *instance) start() error {
 func (in *instance) handler() http.HandlerFunc {
 	text, release := in.text, in.Release
 	return func(w http.ResponseWriter, r *http.Request) {
-		if strings.Contains(text, "broken") {
+		if strings.Contains(text, "broken") || strings.Contains(text, "errs") && r.URL.Path != "/" {
 			w.WriteHeader(http.StatusInternalServerError)
 		}
 		if r.URL.Path == "/slow" {

@@ -239,7 +239,7 @@ func (s *Store) Activate(_ context.Context, from deploy.Color, d deploy.Deployme
 	s.deployments[d.ID] = d
 	a.Active, a.Live, a.Previous, a.Staged, a.ReplacedAt = d.Color, d.Release, a.Live, 0, d.PromotedAt
 	switch d.Cause {
-	case deploy.CauseRollback:
+	case deploy.CauseRollback, deploy.CauseWatch:
 		a.PatchPinned = true
 	case deploy.CausePush:
 		a.PatchPinned = false

@@ -90,7 +90,7 @@ func (w *World) OpenWith(plan func(*Daemon)) *Daemon {
 		Store: storeAdapter{a}, Repositories: reposAdapter{a}, Builder: builderAdapter{a},
 		Runtime: runtimeAdapter{a}, Bench: benchAdapter{a}, Router: routerAdapter{a},
 		Domain: "test", Defaults: &settings, Budget: w.Budget, Probe: a.probe, Now: w.Now,
-		Observe: time.Millisecond, Retry: time.Millisecond,
+		Observe: time.Millisecond, Retry: time.Millisecond, Pace: 2 * time.Millisecond,
 		Log: slog.New(slog.NewTextHandler(testWriter{w.t}, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	d := &Daemon{Engine: e, Router: a.r, g: a.generation, w: w}
@@ -122,7 +122,8 @@ func (w *World) Close() {
 
 // Push commits text and pushes it to shop: "broken" in it makes an app that
 // answers 500, "exits" one that ends at once, "fails to build" one that can't be
-// built.
+// built; "errs" one that is well and answers 500 to all but its probe;
+// "gradual" is promoted step by step, "single" is a single writer.
 func (d *Daemon) Push(ctx context.Context, text string, o deploy.Options) (deploy.Deployment, error) {
 	return d.Receive(ctx, d.w.Commit(text, o))
 }
@@ -213,6 +214,10 @@ func (w *World) build(ctx context.Context, req deploy.BuildRequest, log io.Write
 	if strings.Contains(text, "thrice") {
 		s.Instances = 3
 	}
+	if strings.Contains(text, "gradual") {
+		s.Gradual, s.Dwell = []int{10, 50}, 20*time.Millisecond
+	}
+	s.SingleWriter = s.SingleWriter || strings.Contains(text, "single")
 	if strings.Contains(text, "hasty") {
 		s.Drain = time.Nanosecond
 	}
