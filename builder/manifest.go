@@ -31,6 +31,9 @@ const maxManifest = 64 << 10
 //	release = ["/app", "migrate"]    # the same as a list, nothing is split
 //	release_timeout = "10m"          # its limit, 1s to 24h
 //	keep = 5                         # older releases whose image is kept, 0 to 100
+//	promote = "gradual"              # in steps, see [switch]; "at-once" is the default
+//	strategy = "single-writer"       # never two releases at once: requests wait while one takes
+//	                                 # the other's place; "blue-green" is the default
 //
 //	[build]
 //	dockerfile = "docker/Dockerfile" # default: Dockerfile, and without one what Teal finds
@@ -44,11 +47,20 @@ const maxManifest = 64 << 10
 //	interval = "500ms"               # between two tries, 50ms to 1m
 //	timeout = "2s"                   # of one try, 50ms to 5m
 //	start_timeout = "60s"            # from start to the first good answer, 1s to 1h
+//	check_interval = "5s"            # how often the router looks at an instance that runs, 1s to 1h, or "off"
 //
 //	[switch]
 //	grace = "5m"                     # how long the replaced color keeps running, 0s to 168h
 //	drain = "30s"                    # how long requests in flight may take after a switch, 0s to 1h
 //	stop = "10s"                     # SIGTERM to SIGKILL, 0s to 10m
+//	steps = [10, 50]                 # percent of new requests, rising, 1 to 99; with promote = "gradual"
+//	dwell = "1m"                     # how long each step lasts, 1s to 24h
+//	watch = "5m"                     # how long a new release is compared with the old one, 10s to 24h, or "off"
+//	hold = "60s"                     # how long requests may wait for a single writer, 2s to 10m
+//
+//	[router]
+//	sticky = true                    # a client stays on its instance (cookie)
+//	redirect = true                  # http is redirected to https
 //
 //	[limits]                         # of each instance
 //	memory = "512MiB"                # 16MiB to 1TiB; kB, MB, GB are powers of 1000, KiB, MiB, GiB of 1024
@@ -71,6 +83,8 @@ type manifestFile struct {
 	Release        any       `toml:"release"`
 	ReleaseTimeout *duration `toml:"release_timeout"`
 	Keep           *int64    `toml:"keep"`
+	Promote        *string   `toml:"promote"`
+	Strategy       *string   `toml:"strategy"`
 	Build          struct {
 		Dockerfile *string           `toml:"dockerfile"`
 		Root       *string           `toml:"root"`
@@ -83,12 +97,21 @@ type manifestFile struct {
 		Interval     *duration `toml:"interval"`
 		Timeout      *duration `toml:"timeout"`
 		StartTimeout *duration `toml:"start_timeout"`
+		Check        *lapse    `toml:"check_interval"`
 	} `toml:"probe"`
 	Switch struct {
 		Grace *duration `toml:"grace"`
 		Drain *duration `toml:"drain"`
 		Stop  *duration `toml:"stop"`
+		Steps *[]int64  `toml:"steps"`
+		Dwell *duration `toml:"dwell"`
+		Watch *lapse    `toml:"watch"`
+		Hold  *duration `toml:"hold"`
 	} `toml:"switch"`
+	Router struct {
+		Sticky   *bool `toml:"sticky"`
+		Redirect *bool `toml:"redirect"`
+	} `toml:"router"`
 	Limits struct {
 		Memory *size    `toml:"memory"`
 		CPUs   *float64 `toml:"cpus"`
@@ -101,10 +124,11 @@ type manifestFile struct {
 
 // manifestKeys are the keys that a misspelled one is compared with.
 var manifestKeys = []string{
-	"instances", "release", "release_timeout", "keep",
+	"instances", "release", "release_timeout", "keep", "promote", "strategy",
 	"build", "build.dockerfile", "build.root", "build.main", "build.timeout", "build.args",
-	"probe", "probe.path", "probe.interval", "probe.timeout", "probe.start_timeout",
-	"switch", "switch.grace", "switch.drain", "switch.stop",
+	"probe", "probe.path", "probe.interval", "probe.timeout", "probe.start_timeout", "probe.check_interval",
+	"switch", "switch.grace", "switch.drain", "switch.stop", "switch.steps", "switch.dwell", "switch.watch", "switch.hold",
+	"router", "router.sticky", "router.redirect",
 	"limits", "limits.memory", "limits.cpus", "limits.pids",
 	"router", "router.redirect",
 }
@@ -173,11 +197,19 @@ func (m *Manifest) overlay(f manifestFile) error {
 		span("probe.interval", f.Probe.Interval, 50*time.Millisecond, time.Minute, &s.ProbeInterval),
 		span("probe.timeout", f.Probe.Timeout, 50*time.Millisecond, 5*time.Minute, &s.ProbeTimeout),
 		span("probe.start_timeout", f.Probe.StartTimeout, time.Second, time.Hour, &s.StartTimeout),
+		span("probe.check_interval", f.Probe.Check.unlessOff(&s.CheckInterval), time.Second, time.Hour, &s.CheckInterval),
 		span("switch.grace", f.Switch.Grace, 0, 168*time.Hour, &s.Grace),
 		span("switch.drain", f.Switch.Drain, 0, time.Hour, &s.Drain),
 		span("switch.stop", f.Switch.Stop, 0, 10*time.Minute, &s.Stop),
+		span("switch.dwell", f.Switch.Dwell, time.Second, 24*time.Hour, &s.Dwell),
+		span("switch.watch", f.Switch.Watch.unlessOff(&s.Watch), 10*time.Second, 24*time.Hour, &s.Watch),
+		span("switch.hold", f.Switch.Hold, 2*time.Second, 10*time.Minute, &s.Hold),
+		gradual(f.Promote, f.Switch.Steps, s),
+		strategy(f.Strategy, s),
 		memory(f.Limits.Memory, &s.Memory),
 		cpus(f.Limits.CPUs, &s.CPUs),
+		flag(f.Router.Sticky, &s.Sticky),
+		flag(f.Router.Redirect, &s.Redirect),
 		number("limits.pids", f.Limits.PIDs, 8, 1000000, func(n int64) { s.PIDs = n }),
 		choice(f.Router.Redirect, &s.Redirect),
 	))

@@ -25,6 +25,7 @@ func TestFullManifestIsRead(t *testing.T) {
 			ProbePath: "/healthz", ProbeInterval: 250 * time.Millisecond, ProbeTimeout: time.Second, StartTimeout: 90 * time.Second,
 			Grace: 10 * time.Minute, Drain: 20 * time.Second, Stop: 15 * time.Second,
 			Memory: 256 << 20, CPUs: 1.5, PIDs: 200, BuildTimeout: 15 * time.Minute, Keep: 3,
+			Gradual: []int{5, 25, 50}, Dwell: 30 * time.Second, Hold: 45 * time.Second, Sticky: true, Redirect: true, CheckInterval: 10 * time.Second,
 		},
 		Dockerfile: "docker/Dockerfile", Main: "cmd/web", Args: map[string]string{"FLAVOR": "plain"},
 	}
@@ -37,6 +38,29 @@ func TestEmptyManifestIsTheDefaults(t *testing.T) {
 	got, err := ParseManifest(nil, deploy.DefaultSettings())
 	if err != nil || !reflect.DeepEqual(got.Settings, deploy.DefaultSettings()) {
 		t.Errorf("%+v %v", got, err)
+	}
+}
+
+func TestHowAReleaseIsPromotedIsReadWhole(t *testing.T) {
+	for text, want := range map[string]func(*deploy.Settings){
+		"promote = 'gradual'":                                 func(s *deploy.Settings) { s.Gradual = []int{10, 50} },
+		"promote = 'at-once'":                                 func(*deploy.Settings) {},
+		"promote = 'gradual'\n[switch]\nsteps = [1, 99]":      func(s *deploy.Settings) { s.Gradual = []int{1, 99} },
+		"strategy = 'single-writer'":                          func(s *deploy.Settings) { s.SingleWriter = true },
+		"strategy = 'blue-green'":                             func(*deploy.Settings) {},
+		"[switch]\nwatch = 'off'":                             func(s *deploy.Settings) { s.Watch = 0 },
+		"[switch]\nwatch = '0s'":                              func(s *deploy.Settings) { s.Watch = 0 },
+		"[switch]\nwatch = '1h'\nhold = '5s'":                 func(s *deploy.Settings) { s.Watch, s.Hold = time.Hour, 5*time.Second },
+		"[probe]\ncheck_interval = 'off'":                     func(s *deploy.Settings) { s.CheckInterval = 0 },
+		"[router]\nsticky = true\nredirect = false":           func(s *deploy.Settings) { s.Sticky = true },
+		"instances = 1\nstrategy = 'single-writer'\nkeep = 1": func(s *deploy.Settings) { s.SingleWriter, s.Keep = true, 1 },
+	} {
+		s := deploy.DefaultSettings()
+		want(&s)
+		got, err := ParseManifest([]byte(text), deploy.DefaultSettings())
+		if err != nil || !reflect.DeepEqual(got.Settings, s) {
+			t.Errorf("%q: %v\ngot  %+v\nwant %+v", text, err, got.Settings, s)
+		}
 	}
 }
 
@@ -67,6 +91,18 @@ func TestWrongManifestSaysWhere(t *testing.T) {
 		"[probe]\npath = \"/a\\nb\"":                        "is not a path",
 		"[probe]\nstart_timeout = '0s'":                     "probe.start_timeout = \"0s\" is out of range",
 		"[switch]\ngrace = '-1s'":                           "switch.grace = \"-1s\" is out of range",
+		"promote = 'slowly'":                                `promote = "slowly" is not known: use "at-once" or "gradual"`,
+		"[switch]\nsteps = [10]":                            `only with promote = "gradual"`,
+		"promote = 'at-once'\n[switch]\nsteps = [10]":       `switch.steps has no effect with promote = "at-once"`,
+		"promote = 'gradual'\n[switch]\nsteps = [50, 10]":   "percentages from 1 to 99 that rise",
+		"promote = 'gradual'\n[switch]\nsteps = [100]":      "percentages from 1 to 99 that rise",
+		"promote = 'gradual'\n[switch]\nsteps = []":         "switch.steps has 0 steps",
+		"strategy = 'rolling'":                              `strategy = "rolling" is not known`,
+		"strategy = 'single-writer'\npromote = 'gradual'":   "cannot be promoted gradually",
+		"strategy = 'single-writer'\ninstances = 2":         "has one instance, not 2",
+		"[switch]\nwatch = '1s'":                            "switch.watch = \"1s\" is out of range",
+		"[switch]\nwatch = 'on'":                            `"on" is not a length of time: write it like "90s" or "5m", or "off"`,
+		"[switch]\nhold = '1s'":                             "switch.hold = \"1s\" is out of range",
 		"[limits]\nmemory = '1MB'":                          "limits.memory is 1000000 bytes",
 		"[limits]\nmemory = 'much'":                         `"much" is not a size`,
 		"[limits]\ncpus = 0":                                "limits.cpus = 0 is out of range",

@@ -26,6 +26,38 @@ func (d *duration) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// lapse is a duration, or "off".
+type lapse struct {
+	duration
+	off bool
+}
+
+// UnmarshalText reads a lapse; nothing at all is off, too.
+func (l *lapse) UnmarshalText(text []byte) error {
+	if string(text) == "off" {
+		l.off = true
+		return nil
+	}
+	if err := l.duration.UnmarshalText(text); err != nil {
+		return fmt.Errorf("%w, or \"off\"", err)
+	}
+	l.off = l.Duration == 0
+	return nil
+}
+
+// unlessOff gives the duration; nil when there is none, or it is off, which is
+// then noted.
+func (l *lapse) unlessOff(to *time.Duration) *duration {
+	if l == nil {
+		return nil
+	}
+	if l.off {
+		*to = 0
+		return nil
+	}
+	return &l.duration
+}
+
 // size is a number of bytes written as a string: "512MB", "1GiB".
 type size struct{ bytes int64 }
 

@@ -81,6 +81,11 @@ func what(d deploy.Deployment) string {
 			return "restart of" // the release follows
 		}
 		return "restart of " + deploy.ReleaseName(d.Target)
+	case deploy.CauseWatch:
+		if d.Release != 0 {
+			return "return by the watch to"
+		}
+		return "return by the watch to " + deploy.ReleaseName(d.Target)
 	case deploy.CauseConfig:
 		return "new environment"
 	}

@@ -31,6 +31,7 @@ var phases = []phase{
 	{"Start", deploy.Starting, deploy.StepStart},
 	{"Probe", deploy.Probing, deploy.StepProbe},
 	{"Staged", deploy.Staged, ""},
+	{"Gradual", deploy.Shifting, deploy.StepGradual},
 	{"Switch", deploy.Promoting, deploy.StepPromote},
 	{"Drain", deploy.Draining, ""},
 	{"Live", deploy.Live, ""},
@@ -104,12 +105,12 @@ func shownPhases(d deploy.Deployment, entered map[deploy.State]time.Time) []phas
 		always := true
 		switch p.state {
 		case deploy.Building:
-			always = d.Cause != deploy.CauseRollback && d.Cause != deploy.CauseConfig
-		case deploy.Releasing, deploy.Draining:
+			always = !d.Cause.GoesBack() && d.Cause != deploy.CauseConfig
+		case deploy.Releasing, deploy.Shifting, deploy.Draining:
 			always = false
 		case deploy.Starting, deploy.Probing:
 			// A previous color that still runs is not started again.
-			always = d.Cause != deploy.CauseRollback || !d.State.Committed()
+			always = !d.Cause.GoesBack() || !d.State.Committed()
 		case deploy.Staged:
 			always = d.Push.NoPromote
 		case deploy.Promoting, deploy.Live:

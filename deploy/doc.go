@@ -18,6 +18,9 @@
 //	   │          │            │            │        │  ▲     ║                           │
 //	   │          │            │            │        ▼  │     ║                           ▼
 //	   │          │            │            │       staged ──▶║               warm ─▶ asleep ─▶ replaced
+//	   │          │            │            │        │  │     ║
+//	   │          │            │            │        ▼  ▼     ║
+//	   │          │            │            │       shifting ▶║
 //	   └──────────┴────────────┴────────────┴────────┴──▶ failed | canceled | superseded
 //	                                                          ║ the commit: Store.Activate
 //
@@ -27,10 +30,45 @@
 // then the router, whose table is memory and always made by the same function
 // from what store and Engine say (route.go).
 //
-// Three states beyond the picture's main line: staged is a release that was
-// probed but not promoted (push option no-promote); warm is a replaced release
+// Four states beyond the picture's main line: staged is a release that was
+// probed but not promoted (push option no-promote); shifting is one that gets a
+// growing part of the requests before it is promoted; warm is a replaced release
 // in its grace period, still running, so that going back is a switch and nothing
 // else; asleep is one that was stopped after it.
+//
+// # Three promotions that are not plain
+//
+// Gradual (gradual.go). Between the probe and the commit the candidate gets a
+// share of the new requests, in steps, and is compared with what serves over the
+// same time (judge.go). The share is memory: it is no commit, and whoever dies,
+// cancels or is worse leaves production where the store says it is.
+//
+//	step                          if we die here
+//	store "shifting"              interrupted; nothing was shared
+//	share, dwell, compare         the share is gone with the router; interrupted, undone
+//	worse: share 0, drain, undo   as above
+//	Activate                      the commit, as in any promotion
+//
+// Watched (watch.go). After the commit the new release is compared with what the
+// old one did in the ten minutes before. A regression makes an ordinary rollback
+// deployment of cause "watch". The figures are memory: a watch ends with the
+// process that began it, and the new release stays. The rollback's own commit
+// stores the figures in its receipt, and every later write of it carries the
+// mail, which is stored once: who dies after the commit owes no mail.
+//
+// Single writer (singlewriter.go). Two releases may not run at once, so the old
+// one is stopped before the new one starts, and requests wait in the router.
+//
+//	step                          if we die here
+//	store "starting", hold        the old one runs; interrupted
+//	drain, stop the old one       the keeper starts it again
+//	start the new one, probe      the keeper stops that and starts the old one
+//	Activate                      the commit; the keeper starts the new one if need be
+//	point, without hold           as at start: from the store
+//
+// Whatever fails before the commit ends with the old one started and probed,
+// before anyone is told. The keeper starts a single writer only after everything
+// else of the app was stopped, so that recovery keeps the rule, too.
 //
 // # Who does what
 //

@@ -129,6 +129,9 @@ type appDefaults struct {
 	BuildTimeout time.Duration `help:"Limit of a build." default:"20m" env:"TEAL_APP_BUILD_TIMEOUT"`
 	Memory       int           `help:"Memory of an instance, MiB." default:"512" env:"TEAL_APP_MEMORY"`
 	CPUs         float64       `help:"Cores of an instance." default:"2" env:"TEAL_APP_CPUS" name:"cpus"`
+	Watch        time.Duration `help:"How long a new release is compared with the one it replaced; a regression goes back. 0s: not at all." default:"5m" env:"TEAL_APP_WATCH"`
+	Hold         time.Duration `help:"How long requests may wait while a single-writer app is replaced." default:"1m" env:"TEAL_APP_HOLD"`
+	CheckEvery   time.Duration `help:"How often the router looks at an instance that runs. 0s: not at all." default:"5s" env:"TEAL_APP_CHECK_EVERY"`
 	Keep         int           `help:"Releases whose image is kept beside the live and the previous one." default:"5" env:"TEAL_APP_KEEP"`
 }
 
@@ -138,6 +141,10 @@ func (a appDefaults) settings() (deploy.Settings, error) {
 	s.Grace, s.Drain, s.Stop = a.Grace, a.Drain, a.Stop
 	s.StartTimeout, s.BuildTimeout = a.StartTimeout, a.BuildTimeout
 	s.Memory, s.CPUs, s.Keep = int64(a.Memory)<<20, a.CPUs, a.Keep
+	s.Watch, s.Hold, s.CheckInterval = a.Watch, a.Hold, a.CheckEvery
+	if a.Watch < 0 || a.CheckEvery < 0 || a.Hold < 2*time.Second {
+		return s, errors.New("--app-watch and --app-check-every can't be negative, --app-hold must be 2s or more")
+	}
 	for _, d := range []time.Duration{a.Drain, a.Stop, a.StartTimeout, a.BuildTimeout} {
 		if d <= 0 {
 			return s, errors.New("--app-drain, --app-stop, --app-start-timeout and --app-build-timeout must be longer than nothing")

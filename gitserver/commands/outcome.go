@@ -92,6 +92,8 @@ func attempt(d deploy.Deployment) string {
 		return "deploy of " + d.Push.Commit.Short()
 	case deploy.CauseRollback:
 		return "rollback to " + deploy.ReleaseName(d.Target)
+	case deploy.CauseWatch:
+		return "return to " + deploy.ReleaseName(d.Target)
 	case deploy.CauseConfig:
 		return "deploy of the new config"
 	}
