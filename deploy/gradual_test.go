@@ -109,7 +109,7 @@ func TestAGradualPromotionGivesWay(t *testing.T) {
 		then string
 	}{
 		{"to a person who cancels it", func(ctx context.Context, _ *deploytest.World, d *deploytest.Daemon) error {
-			_, err := d.Cancel(ctx, "shop", "ben")
+			_, err := d.Cancel(ctx, "shop", 0, "ben")
 			return err
 		}, deploy.Canceled, "canceled by ben", "v1"},
 		{"to a newer push", func(ctx context.Context, _ *deploytest.World, d *deploytest.Daemon) error {

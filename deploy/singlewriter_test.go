@@ -149,7 +149,7 @@ func TestACanceledReplacementBringsTheOldOneBack(t *testing.T) {
 	eventually(t, func() bool { return len(w.Runtime.Running()) == 1 && w.Runtime.Running()[0] == "green v2.1" }, "v2 never ran alone")
 	go func() { answer <- d.Router.Get("shop", "/") }()
 	eventually(t, func() bool { return d.Router.Waiting() == 1 }, "the request does not wait")
-	if _, err := d.Cancel(ctx, "shop", "ben"); err != nil {
+	if _, err := d.Cancel(ctx, "shop", 0, "ben"); err != nil {
 		t.Fatal(err)
 	}
 	if got := <-answer; got != "v1" {
