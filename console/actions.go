@@ -32,12 +32,12 @@ func (c *Console) promote(w http.ResponseWriter, r *http.Request, v visit) error
 	if err != nil {
 		return err
 	}
-	app, err := c.Store.App(r.Context(), v.app)
+	p, err := c.look(r.Context(), v.app)
 	if err != nil {
 		return err
 	}
-	if app.Staged != staged {
-		return c.changed(v.app, fmt.Sprintf("You were about to promote %s, which is not staged any more.", deploy.ReleaseName(staged)), "")
+	if d, ok := p.shifting(); p.app.Staged != staged && (!ok || d.Release != staged) {
+		return c.changed(v.app, fmt.Sprintf("You were about to promote %s, which does not wait for it any more.", deploy.ReleaseName(staged)), "")
 	}
 	return c.act(w, r, v, func(ctx context.Context) (deploy.Deployment, error) {
 		return c.Engine.Promote(ctx, v.app, v.user.Name)

@@ -85,6 +85,9 @@ func (c *Console) appView(p picture) appView {
 	if a.Previous != 0 {
 		out.Previous = deploy.ReleaseName(a.Previous)
 	}
+	if d, ok := p.shifting(); ok && a.Staged == 0 {
+		out.Staged, out.StagedV = d.Release, deploy.ReleaseName(d.Release)+" now"
+	}
 	if a.Staged != 0 {
 		out.StagedV = deploy.ReleaseName(a.Staged)
 	}

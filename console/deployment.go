@@ -116,7 +116,7 @@ func (c *Console) deploymentView(r *http.Request, d deploy.Deployment) (deployme
 // offers says which buttons make sense.
 func (c *Console) offers(ctx context.Context, d deploy.Deployment, app deploy.App, out *deploymentView) error {
 	out.Cancel = d.State == deploy.Staged || d.State.Running() && !d.State.Committed()
-	if d.State == deploy.Staged && app.Staged == d.Release {
+	if d.State == deploy.Staged && app.Staged == d.Release || d.State == deploy.Shifting {
 		out.Promote = d.Release
 	}
 	switch {

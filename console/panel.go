@@ -79,7 +79,26 @@ func (c *Console) activePanel(p picture) panel {
 	if p.away == "" && c.Instances != nil && !p.running(p.app.Live) {
 		out.Note = "Not every instance runs. Teal starts them again."
 	}
+	if note := trafficNote(p); note != "" {
+		out.Note = note
+	}
 	return out
+}
+
+// trafficNote tells what is special about the requests of the live release.
+func trafficNote(p picture) string {
+	t := p.traffic
+	switch {
+	case t.Held && t.Candidate != p.app.Live:
+		return fmt.Sprintf("Requests wait: %s takes its place.", deploy.ReleaseName(t.Candidate))
+	case t.Held:
+		return "Requests wait: it is started again."
+	case t.Share > 0:
+		return fmt.Sprintf("%d %% of requests go to %s on %s.", t.Share, deploy.ReleaseName(t.Candidate), p.app.Idle())
+	case t.Watched:
+		return fmt.Sprintf("Watched: if it does clearly worse than %s did, Teal goes back.", deploy.ReleaseName(p.app.Previous))
+	}
+	return ""
 }
 
 // idlePanel shows what is on the color that does not serve: what is being
@@ -93,7 +112,11 @@ func (c *Console) idlePanel(p picture, color deploy.Color) panel {
 		out.Since = c.moment(d.CreatedAt)
 		out.Commit, out.Subject, out.Author = deploy.Clean(d.Push.Commit.Short(), 7), subject(d.Push.Commit.Subject), author(d.Push.Commit.Author)
 		c.fill(&out, p, d.Release)
-		if d.State == deploy.Probing {
+		if d.State == deploy.Shifting && p.traffic.Share > 0 {
+			out.State = fmt.Sprintf("gets %d %% of requests", p.traffic.Share)
+			out.Note = "Production shares its requests out; the figures of both are compared."
+		}
+		if d.State == deploy.Probing || d.State == deploy.Shifting {
 			out.URL, out.URLLabel = call(c.PreviewURL, p.app.Name), "Preview"
 		}
 	case p.app.Staged != 0 && color == p.app.Idle():

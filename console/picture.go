@@ -16,6 +16,7 @@ type picture struct {
 	releases  map[int]deploy.Release
 	instances map[int][]deploy.Instance // by release
 	away      string                    // why instances is empty, for the page
+	traffic   deploy.Traffic
 }
 
 // historyPage is how many deployments a page of the history shows.
@@ -40,6 +41,7 @@ func (c *Console) look(ctx context.Context, name deploy.AppName) (picture, error
 		}
 	}
 	p.instances, p.away = c.instances(ctx, name)
+	p.traffic = c.traffic(name)
 	return p, nil
 }
 
@@ -78,6 +80,12 @@ func (p picture) staged() (deploy.Deployment, bool) {
 		}
 	}
 	return deploy.Deployment{}, false
+}
+
+// shifting is the deployment whose gradual promotion can be completed at once.
+func (p picture) shifting() (deploy.Deployment, bool) {
+	d, ok := p.underWay()
+	return d, ok && d.State == deploy.Shifting
 }
 
 // cancelable is the deployment that "cancel" would end.

@@ -47,7 +47,11 @@ func (c Config) describe(a deploy.Alert) facts {
 		Next:    c.next(a),
 		Episode: "One mail per failure: when the same commit fails again, no other is sent.",
 	}
+	if returned(a) {
+		c.describeReturn(a, &f)
+	}
 	f.add("Phase", deploy.Clean(string(a.Failure.Step), 40))
+	f.figures(a.Failure.Regression)
 	if whole := deploy.Clean(a.Failure.Reason, 600); whole != reason {
 		f.add("Reason", whole)
 	}
@@ -58,6 +62,8 @@ func (c Config) describe(a deploy.Alert) facts {
 	switch branch := deploy.Clean(strings.TrimPrefix(a.Ref, "refs/heads/"), 100); {
 	case a.Cause == deploy.CausePatch:
 		f.add("Started by", "the patch schedule")
+	case a.Cause == deploy.CauseWatch:
+		f.add("Deployed by", deploy.Clean(a.Pusher, 60))
 	case a.Cause == deploy.CausePush && branch != "":
 		f.add("Pushed by", deploy.Clean(a.Pusher, 60)+", to "+branch)
 	default:
@@ -83,6 +89,7 @@ func action(a deploy.Alert) string {
 		deploy.CausePush:     "deploy of",
 		deploy.CausePatch:    "security patch of",
 		deploy.CauseRollback: "rollback to",
+		deploy.CauseWatch:    "return to",
 		deploy.CauseRedeploy: "redeploy of",
 		deploy.CauseConfig:   "new configuration of",
 	}[a.Cause]
@@ -115,6 +122,9 @@ func (c Config) effect(a deploy.Alert) string {
 
 // next lists what to do, the likeliest first.
 func (c Config) next(a deploy.Alert) []step {
+	if returned(a) {
+		return c.nextAfterReturn(a)
+	}
 	ssh := func(words string) string { return deploy.Clean(c.SSHHint, 200) + " " + words }
 	redeploy := ssh(fmt.Sprintf("redeploy %s", a.App))
 	back := ssh(fmt.Sprintf("restart-previous %s", a.App))
@@ -128,13 +138,13 @@ func (c Config) next(a deploy.Alert) []step {
 		steps = append(steps, step{Text: "Mend it and push again", Command: "git push teal " + branch})
 	case deploy.CausePatch:
 		steps = append(steps, step{Text: "The next scheduled run tries again; to try now", Command: redeploy})
-	case deploy.CauseRollback:
+	case deploy.CauseRollback, deploy.CauseWatch:
 		steps = append(steps, step{Text: "Try it again", Command: back})
 	default:
 		steps = append(steps, step{Text: "Mend it and try again", Command: redeploy})
 	}
 	steps = append(steps, step{Text: "Read the whole log", Command: ssh(fmt.Sprintf("logs %s --deployment %d", a.App, a.Deployment))})
-	if a.ServingV > 1 && a.Cause != deploy.CauseRollback {
+	if a.ServingV > 1 && !a.Cause.GoesBack() {
 		steps = append(steps, step{Text: fmt.Sprintf("If %s is no good either, go back one version", deploy.ReleaseName(a.ServingV)), Command: back})
 	}
 	if link := c.link(a); link != "" {

@@ -28,14 +28,14 @@ import (
 // "<id>.<timestamp>.<body>". An answer of 200 to 299 ends the delivery; 408,
 // 429, 500 and above, and none at all have it tried again; any other gives it up.
 type Payload struct {
-	Event      string          `json:"event"` // "deployment.failed"
+	Event      string          `json:"event"` // "deployment.failed", or "deployment.reverted": it was live, and Teal went back
 	ID         string          `json:"id"`    // as in webhook-id
 	At         time.Time       `json:"at"`
 	Text       string          `json:"text"`   // one line for people, the mail's subject; chat servers show it
 	Server     string          `json:"server"` // host name of this Teal
 	App        string          `json:"app"`
 	Deployment int64           `json:"deployment"`
-	Cause      string          `json:"cause"`             // "push", "rollback", "redeploy", "config", "security patch"
+	Cause      string          `json:"cause"`             // "push", "rollback", "redeploy", "config", "security patch", "watch"
 	Pusher     string          `json:"pusher,omitempty"`  // user name; none for a security patch
 	Ref        string          `json:"ref,omitempty"`     // "refs/heads/main"
 	Commit     *PayloadCommit  `json:"commit,omitempty"`  // what was to be deployed
@@ -54,10 +54,12 @@ type PayloadCommit struct {
 
 // PayloadFailure is the failure of a Payload.
 type PayloadFailure struct {
-	Step   string   `json:"step"`   // "build", "release command", "start", "probe", "promote", "teal"
+	Step   string   `json:"step"`   // "build", "release command", "start", "probe", "gradual promotion", "promote", "watch", "teal"
 	Reason string   `json:"reason"` // one line
 	Hint   string   `json:"hint,omitempty"`
 	Log    []string `json:"log"` // the last lines, secrets redacted
+	// Regression holds the figures when a comparison with the other color decided.
+	Regression *deploy.Regression `json:"regression,omitempty"`
 }
 
 // PayloadServing is what serves, in a Payload.

@@ -29,6 +29,10 @@ type slot struct {
 	State     string             `json:"state"`
 	Commit    string             `json:"commit"`
 	Since     *time.Time         `json:"since"`
+	// Share is the percent of new requests that it gets while a promotion is gradual.
+	Share     int                `json:"share,omitempty"`
+	Held      bool               `json:"held,omitempty"`    // its requests wait
+	Watched   bool               `json:"watched,omitempty"` // it goes back if it is clearly worse
 	Instances []instanceDocument `json:"instances"`
 
 	subject string
@@ -95,7 +99,7 @@ func (j *job) psTable(docs []psDocument, away bool) {
 				running = "?"
 			}
 			commit := deploy.Commit{ID: s.Commit}.Short()
-			t.add(a.Name, s.Color, s.Role, releaseName(s.Release), s.State, since, running, strings.TrimSpace(commit+" "+s.subject))
+			t.add(a.Name, s.Color, s.Role, releaseName(s.Release), s.state(), since, running, strings.TrimSpace(commit+" "+s.subject))
 		}
 	}
 	t.end()
@@ -130,10 +134,41 @@ func (j *job) slots(ctx context.Context, a deploy.App, instances []deploy.Instan
 				s.Instances = append(s.Instances, instanceOf(in))
 			}
 		}
+		j.lead(&s, a)
 		slices.SortFunc(s.Instances, func(a, b instanceDocument) int { return a.Index - b.Index })
 		both = append(both, s)
 	}
 	return both, nil
+}
+
+// state is the state with what is special about its requests.
+func (s slot) state() string {
+	switch {
+	case s.Held:
+		return s.State + ", requests wait"
+	case s.Share > 0:
+		return fmt.Sprintf("%s, %d %% of requests", s.State, s.Share)
+	case s.Watched:
+		return s.State + ", watched"
+	}
+	return s.State
+}
+
+// lead notes how the app's requests are led just now.
+func (j *job) lead(s *slot, a deploy.App) {
+	if j.Traffic == nil || s.Release == 0 {
+		return
+	}
+	t := j.Traffic(a.Name)
+	switch {
+	case s.Release == a.Live && s.Color == string(a.Active):
+		s.Held, s.Watched = t.Held, t.Watched
+		if t.Share > 0 {
+			s.Share = 100 - t.Share
+		}
+	case s.Release == t.Candidate:
+		s.Share = t.Share
+	}
 }
 
 // hold says what a color holds, by the record; recent are the app's last

@@ -32,6 +32,14 @@ func runReceipt(ctx context.Context, j *job) error {
 	}
 	j.say("%s (deployment %d, by %s)\n", what, d.ID, deploy.Clean(byWhom(d.By), 40))
 	t := j.rows("  image", r.Image)
+	if r.Regression != nil {
+		t.add("  why", r.Regression.Reason())
+		t.add("  "+deploy.ReleaseName(r.Regression.New.Release), r.Regression.New.String())
+		t.add("  "+deploy.ReleaseName(r.Regression.Old.Release)+", before", r.Regression.Old.String())
+	}
+	if r.Held > 0 {
+		t.add("  held", fmt.Sprintf("requests waited %.1f s while one took the other's place", r.Held))
+	}
 	t.add("  requests", fmt.Sprintf("%s answered from the switch to the end of the drain, %s failed", thousands(r.Requests), thousands(r.Failed)))
 	t.add("  in flight", fmt.Sprintf("%d on the old color at the switch, %d cut off", r.Drained, r.Cut))
 	t.add("  sockets", fmt.Sprintf("%d open on the old color at the switch", r.Sockets))

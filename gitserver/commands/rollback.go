@@ -62,9 +62,9 @@ func runRedeploy(ctx context.Context, j *job) error {
 
 var promoteRow = command{
 	name: "promote", usage: "APP", scope: oneApp, verb: deploy.VerbDeploy, limit: followTime,
-	short: "make live what waits on the preview",
+	short: "make live what waits on the preview, or gets a share of the requests",
 	long: "For a release that was pushed with -o no-promote. It is probed once more, then\n" +
-		"production is switched to it.",
+		"production is switched to it. A gradual promotion skips the steps that are left.",
 	options:  []option{optDetach},
 	examples: []string{"promote shop"},
 	run:      runPromote,
@@ -80,7 +80,7 @@ func runPromote(ctx context.Context, j *job) error {
 	d, err := j.Engine.Promote(soon, j.app.Name, j.user.Name)
 	if err != nil {
 		return because(err, deploy.ErrNothing, ExitFailed,
-			fmt.Sprintf("nothing of %s waits on the preview", j.app.Name), "git push -o no-promote teal main")
+			fmt.Sprintf("nothing of %s waits on the preview or is promoted gradually", j.app.Name), "git push -o no-promote teal main")
 	}
 	return j.see(ctx, d, last)
 }
@@ -93,7 +93,7 @@ func (j *job) stagedLog(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	for _, d := range recent {
-		if d.State == deploy.Staged {
+		if d.State == deploy.Staged || d.State == deploy.Shifting {
 			return j.lastLine(ctx, d.ID, 0)
 		}
 	}
