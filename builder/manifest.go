@@ -58,16 +58,13 @@ const maxManifest = 64 << 10
 //	watch = "5m"                     # how long a new release is compared with the old one, 10s to 24h, or "off"
 //	hold = "60s"                     # how long requests may wait for a single writer, 2s to 10m
 //
-//	[router]
-//	sticky = true                    # a client stays on its instance (cookie)
-//	redirect = true                  # http is redirected to https
-//
 //	[limits]                         # of each instance
 //	memory = "512MiB"                # 16MiB to 1TiB; kB, MB, GB are powers of 1000, KiB, MiB, GiB of 1024
 //	cpus = 1.5                       # cores, 0.05 to 512
 //	pids = 512                       # processes and threads, 8 to 1000000
 //
 //	[router]
+//	sticky = true                    # a client stays on its instance (cookie)
 //	redirect = true                  # http is redirected to https, for hosts that have a certificate
 type Manifest struct {
 	Settings   deploy.Settings
@@ -108,16 +105,13 @@ type manifestFile struct {
 		Watch *lapse    `toml:"watch"`
 		Hold  *duration `toml:"hold"`
 	} `toml:"switch"`
-	Router struct {
-		Sticky   *bool `toml:"sticky"`
-		Redirect *bool `toml:"redirect"`
-	} `toml:"router"`
 	Limits struct {
 		Memory *size    `toml:"memory"`
 		CPUs   *float64 `toml:"cpus"`
 		PIDs   *int64   `toml:"pids"`
 	} `toml:"limits"`
 	Router struct {
+		Sticky   *bool `toml:"sticky"`
 		Redirect *bool `toml:"redirect"`
 	} `toml:"router"`
 }
@@ -130,7 +124,6 @@ var manifestKeys = []string{
 	"switch", "switch.grace", "switch.drain", "switch.stop", "switch.steps", "switch.dwell", "switch.watch", "switch.hold",
 	"router", "router.sticky", "router.redirect",
 	"limits", "limits.memory", "limits.cpus", "limits.pids",
-	"router", "router.redirect",
 }
 
 // ParseManifest reads a teal.toml over the defaults. The error is one line for
@@ -208,9 +201,8 @@ func (m *Manifest) overlay(f manifestFile) error {
 		strategy(f.Strategy, s),
 		memory(f.Limits.Memory, &s.Memory),
 		cpus(f.Limits.CPUs, &s.CPUs),
-		flag(f.Router.Sticky, &s.Sticky),
-		flag(f.Router.Redirect, &s.Redirect),
 		number("limits.pids", f.Limits.PIDs, 8, 1000000, func(n int64) { s.PIDs = n }),
+		choice(f.Router.Sticky, &s.Sticky),
 		choice(f.Router.Redirect, &s.Redirect),
 	))
 }

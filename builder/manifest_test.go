@@ -52,7 +52,7 @@ func TestHowAReleaseIsPromotedIsReadWhole(t *testing.T) {
 		"[switch]\nwatch = '0s'":                              func(s *deploy.Settings) { s.Watch = 0 },
 		"[switch]\nwatch = '1h'\nhold = '5s'":                 func(s *deploy.Settings) { s.Watch, s.Hold = time.Hour, 5*time.Second },
 		"[probe]\ncheck_interval = 'off'":                     func(s *deploy.Settings) { s.CheckInterval = 0 },
-		"[router]\nsticky = true\nredirect = false":           func(s *deploy.Settings) { s.Sticky = true },
+		"[router]\nsticky = true\nredirect = false":           func(s *deploy.Settings) { s.Sticky, s.Redirect = true, false },
 		"instances = 1\nstrategy = 'single-writer'\nkeep = 1": func(s *deploy.Settings) { s.SingleWriter, s.Keep = true, 1 },
 	} {
 		s := deploy.DefaultSettings()

@@ -65,10 +65,3 @@ func strategy(value *string, s *deploy.Settings) error {
 	}
 	return nil
 }
-
-func flag(value *bool, to *bool) error {
-	if value != nil {
-		*to = *value
-	}
-	return nil
-}

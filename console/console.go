@@ -33,8 +33,8 @@ type Config struct {
 	// Instances lists the instances of all apps; an error (the container engine
 	// is away) becomes a notice, never a failed page. nil: none are shown.
 	Instances func(ctx context.Context) ([]deploy.Instance, error)
-	// Traffic tells of a share, a hold or a watch. nil: none are shown.
-	Traffic func(app deploy.AppName) deploy.Traffic
+	// Detours tells of a share, a hold or a watch. nil: none are shown.
+	Detours func(app deploy.AppName) deploy.Traffic
 	// Figures gives what the router counted for a release. nil: none are shown.
 	Figures func(app deploy.AppName, release int) deploy.Figures
 	// Traffic gives what the router knows of every app, for the page of figures.
@@ -113,11 +113,11 @@ func (c *Console) Handler() http.Handler {
 	return c.recovered(c.headers(origin.Handler(mux)))
 }
 
-func (c *Console) traffic(app deploy.AppName) deploy.Traffic {
-	if c.Traffic == nil {
+func (c *Console) detours(app deploy.AppName) deploy.Traffic {
+	if c.Detours == nil {
 		return deploy.Traffic{}
 	}
-	return c.Traffic(app)
+	return c.Detours(app)
 }
 
 func (c *Console) figures(app deploy.AppName, release int) deploy.Figures {

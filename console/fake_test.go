@@ -38,6 +38,7 @@ type fake struct {
 	subs        []chan deploy.Event
 	instances   []deploy.Instance
 	away        error
+	traffic     deploy.Traffic
 }
 
 func (f *fake) RedeemLoginToken(_ context.Context, token string) (string, error) {
@@ -316,6 +317,11 @@ func newConsole(f *fake) *Console {
 			return deploy.Authorize(ctx, f, user, verb, app)
 		},
 		Instances: f.Instances,
+		Detours: func(deploy.AppName) deploy.Traffic {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			return f.traffic
+		},
 		Figures: func(app deploy.AppName, release int) deploy.Figures {
 			switch {
 			case app == "shop" && release == 14:

@@ -49,6 +49,19 @@ func TestFailedDeploymentTellsWhyAndWhatServes(t *testing.T) {
 	anna.get("/apps/shop/deployments/41").is(t, http.StatusOK, "<b>green v14</b> still serves")
 }
 
+func TestTheAppPageShowsHowRequestsAreShared(t *testing.T) {
+	f := newFake()
+	f.addDeployment(deploy.Deployment{ID: 44, App: "shop", Cause: deploy.CausePush, State: deploy.Shifting, Release: 15, Color: deploy.Blue, CreatedAt: now()}, "9a8b7c6", "Speed up search")
+	f.traffic = deploy.Traffic{Candidate: 15, Share: 25}
+	anna := as(t, f, serve(t, f), "anna")
+	anna.get("/apps/shop").is(t, http.StatusOK, "25 % of requests go to v15 on blue.", "gets 25 % of requests", "Promote v15 now", "shifting")
+	anna.get("/apps/shop/deployments/44").is(t, http.StatusOK, "Gradual", "Promote v15")
+	f.setApp("shop", func(*deploy.App) { f.traffic = deploy.Traffic{Candidate: 15, Held: true} })
+	anna.get("/apps/shop").is(t, http.StatusOK, "Requests wait: v15 takes its place.")
+	f.setApp("shop", func(*deploy.App) { f.traffic = deploy.Traffic{Watched: true} })
+	anna.get("/apps/shop").is(t, http.StatusOK, "Watched: if it does clearly worse than v13 did, Teal goes back.")
+}
+
 func TestReceiptIsOnThePage(t *testing.T) {
 	f := newFake()
 	as(t, f, serve(t, f), "anna").get("/apps/shop/deployments/42").is(t, http.StatusOK,

@@ -41,7 +41,7 @@ func (c *Console) look(ctx context.Context, name deploy.AppName) (picture, error
 		}
 	}
 	p.instances, p.away = c.instances(ctx, name)
-	p.traffic = c.traffic(name)
+	p.traffic = c.detours(name)
 	return p, nil
 }
 

@@ -106,8 +106,10 @@ func shownPhases(d deploy.Deployment, entered map[deploy.State]time.Time) []phas
 		switch p.state {
 		case deploy.Building:
 			always = !d.Cause.GoesBack() && d.Cause != deploy.CauseConfig
-		case deploy.Releasing, deploy.Shifting, deploy.Draining:
+		case deploy.Releasing, deploy.Draining:
 			always = false
+		case deploy.Shifting:
+			always = d.State == deploy.Shifting
 		case deploy.Starting, deploy.Probing:
 			// A previous color that still runs is not started again.
 			always = !d.Cause.GoesBack() || !d.State.Committed()

@@ -67,11 +67,10 @@ func (e *Engine) point(ctx context.Context, name AppName) {
 func (e *Engine) pointTo(app App) {
 	w, instances := e.worker(app.Name), e.instances(app.Name)
 	r := e.route(app, instances)
-	if s, ok := w.liveSettings(app); ok {
-		r.Sticky, r.Redirect = s.Sticky, s.Redirect
-		if s.CheckInterval > 0 {
-			r.Check = Check{Path: s.ProbePath, Interval: s.CheckInterval, Timeout: s.ProbeTimeout}
-		}
+	s := w.liveSettings(app)
+	r.Sticky, r.Redirect = s.Sticky, s.Redirect
+	if s.CheckInterval > 0 {
+		r.Check = Check{Path: s.ProbePath, Interval: s.CheckInterval, Timeout: s.ProbeTimeout}
 	}
 	e.Router.Point(w.detours(r, app, instances))
 }

@@ -106,23 +106,27 @@ func (w *worker) serves(r Release) {
 	w.traffic.of, w.traffic.settings = r.Number, r.Settings
 }
 
-// liveSettings gives the settings of what is live, from memory if it can.
-func (w *worker) liveSettings(app App) (Settings, bool) {
+// liveSettings gives the settings of what is live, from memory if it can; the
+// server's defaults when there is nothing live.
+func (w *worker) liveSettings(app App) Settings {
 	w.traffic.mu.Lock()
 	of, settings := w.traffic.of, w.traffic.settings
 	w.traffic.mu.Unlock()
-	if app.Live == 0 || of == app.Live {
-		return settings, app.Live != 0
+	switch {
+	case app.Live == 0:
+		return *w.e.Defaults
+	case of == app.Live:
+		return settings
 	}
 	ctx, done := cleanup()
 	defer done()
 	r, err := w.e.Store.Release(ctx, w.app, app.Live)
 	if err != nil {
-		w.e.Log.Warn("Cannot read the settings of the live release; it is routed without them", "app", w.app, "release", app.Live, "error", err)
-		return Settings{}, false
+		w.e.Log.Warn("Cannot read the settings of the live release; it is routed with the server's", "app", w.app, "release", app.Live, "error", err)
+		return *w.e.Defaults
 	}
 	w.serves(r)
-	return r.Settings, true
+	return r.Settings
 }
 
 // Traffic tells how an app's requests are led just now, beyond the route that

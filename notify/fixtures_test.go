@@ -73,6 +73,28 @@ func firstAlert() deploy.Alert {
 	return a
 }
 
+// returnAlert is a second version that was live, and that Teal went back from.
+func returnAlert() deploy.Alert {
+	a := pushAlert()
+	found := deploy.Regression{
+		New: deploy.Sample{Release: 14, Requests: 1204, Errors: 458, P50: 12, P99: 31},
+		Old: deploy.Sample{Release: 13, Requests: 8112, Errors: 3, P50: 11, P99: 29}, Share: 100, After: 45 * time.Second,
+	}
+	a.Cause, a.Ref, a.ServingSince = deploy.CauseWatch, "", failedAt
+	a.Failure = deploy.Failure{Step: deploy.StepWatch, Reason: found.Reason(), Regression: &found, Hint: "Mend it and push again; security patches wait until then."}
+	return a
+}
+
+// gradualAlert is a second version that did badly with a part of the requests.
+func gradualAlert() deploy.Alert {
+	a := returnAlert()
+	a.Cause, a.Ref = deploy.CausePush, "refs/heads/main"
+	found := *a.Failure.Regression
+	found.Share = 25
+	a.Failure = deploy.Failure{Step: deploy.StepGradual, Reason: found.Reason(), Regression: &found, Log: []string{"GET /cart 500"}}
+	return a
+}
+
 // patchAlert is a security patch that does not start.
 func patchAlert() deploy.Alert {
 	a := pushAlert()

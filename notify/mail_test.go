@@ -10,7 +10,7 @@ import (
 )
 
 func TestMailsReadAsTheyShould(t *testing.T) {
-	for name, alert := range map[string]deploy.Alert{"push": pushAlert(), "first": firstAlert(), "patch": patchAlert()} {
+	for name, alert := range map[string]deploy.Alert{"push": pushAlert(), "first": firstAlert(), "patch": patchAlert(), "return": returnAlert(), "gradual": gradualAlert()} {
 		f := config().describe(alert)
 		var plain, rich bytes.Buffer
 		if err := plainPart.Execute(&plain, f); err != nil {
@@ -43,11 +43,13 @@ func TestSubjectSaysWhatFailedWhyAndWhatServes(t *testing.T) {
 	rollback.Cause = deploy.CauseRollback
 	long.Failure.Reason = strings.Repeat("very ", 100) + "long"
 	for want, alert := range map[string]deploy.Alert{
-		"[teal] shop: deploy of 3f2a1bc failed: probe answered 500 (blue v13 still serves)":                     pushAlert(),
-		"[teal] blog: deploy of 3f2a1bc failed: main.go:12:2: undefined: handler (nothing serves yet)":          firstAlert(),
-		"[teal] shop: security patch of 3f2a1bc failed: web.1 ended with exit code 127 (blue v13 still serves)": patchAlert(),
-		"[teal] shop: rollback to 3f2a1bc failed: probe answered 500 (blue v13 still serves)":                   rollback,
-		"[teal] shop: deploy of 3f2a1bc failed: " + strings.Repeat("very ", 20) + "… (blue v13 still serves)":   long,
+		"[teal] shop: deploy of 3f2a1bc failed: probe answered 500 (blue v13 still serves)":                                                               pushAlert(),
+		"[teal] blog: deploy of 3f2a1bc failed: main.go:12:2: undefined: handler (nothing serves yet)":                                                    firstAlert(),
+		"[teal] shop: security patch of 3f2a1bc failed: web.1 ended with exit code 127 (blue v13 still serves)":                                           patchAlert(),
+		"[teal] shop: went back from v14 to v13: v14 answered 38.0 % of its requests with errors (v13: 0.0 %)":                                            returnAlert(),
+		"[teal] shop: deploy of 3f2a1bc failed: v14 answered 38.0 % of its requests with errors at 25 % of requests (v13: 0.0 %) (blue v13 still serves)": gradualAlert(),
+		"[teal] shop: rollback to 3f2a1bc failed: probe answered 500 (blue v13 still serves)":                                                             rollback,
+		"[teal] shop: deploy of 3f2a1bc failed: " + strings.Repeat("very ", 20) + "… (blue v13 still serves)":                                             long,
 	} {
 		if got := config().describe(alert).Subject; got != want {
 			t.Errorf("subject:\n%s\nwant:\n%s", got, want)

@@ -162,8 +162,12 @@ func (c Config) payload(d deploy.Delivery) Payload {
 		Pusher: deploy.Clean(a.Pusher, 60), Ref: deploy.Clean(a.Ref, 200), Console: c.link(a),
 		Failure: PayloadFailure{
 			Step: string(a.Failure.Step), Reason: deploy.Clean(a.Failure.Reason, 400), Hint: f.Hint,
-			Log: append([]string{}, f.Log...), // [], never null
+			Log:        append([]string{}, f.Log...), // [], never null
+			Regression: a.Failure.Regression,
 		},
+	}
+	if returned(a) {
+		p.Event = "deployment.reverted"
 	}
 	if a.Commit.ID != "" {
 		p.Commit = &PayloadCommit{

@@ -180,7 +180,7 @@ func (d *daemonParts) buildEdges() (err error) {
 		return err
 	}
 	d.commands = commands.New(commands.Config{
-		Store: d.db, Engine: d.engine, Instances: d.runtime.List, Logs: d.logs, Audit: d.audit, Cut: d.git.CutKey,
+		Store: d.db, Engine: d.engine, Instances: d.runtime.List, Traffic: d.engine.Traffic, Logs: d.logs, Audit: d.audit, Cut: d.git.CutKey,
 		Hint:            d.hint(),
 		URL:             func(app string) string { return d.productionURL(deploy.AppName(app)) },
 		PreviewURL:      func(app string) string { return d.previewURL(deploy.AppName(app)) },
@@ -191,7 +191,7 @@ func (d *daemonParts) buildEdges() (err error) {
 		Version: version, Log: d.log,
 	})
 	d.console = console.New(console.Config{
-		Store: d.db, Engine: d.engine, Authorize: authorize, Instances: d.runtime.List, Figures: d.router.Figures,
+		Store: d.db, Engine: d.engine, Authorize: authorize, Instances: d.runtime.List, Figures: d.router.Figures, Detours: d.engine.Traffic,
 		Traffic:       func() []console.Traffic { return traffic(d.router.Stats()) },
 		ProductionURL: d.productionURL, PreviewURL: d.previewURL, NextPatch: d.nextPatch, SSHHint: d.hint().Command(), GitRemote: d.hint().Remote,
 		HostFingerprints: d.git.HostFingerprints(), AlertsSummary: d.notifier.Summary(),

@@ -23,12 +23,12 @@ var psRow = command{
 
 // slot is what one color of an app holds.
 type slot struct {
-	Color     string             `json:"color"`
-	Role      string             `json:"role"`
-	Release   int                `json:"release"`
-	State     string             `json:"state"`
-	Commit    string             `json:"commit"`
-	Since     *time.Time         `json:"since"`
+	Color   string     `json:"color"`
+	Role    string     `json:"role"`
+	Release int        `json:"release"`
+	State   string     `json:"state"`
+	Commit  string     `json:"commit"`
+	Since   *time.Time `json:"since"`
 	// Share is the percent of new requests that it gets while a promotion is gradual.
 	Share     int                `json:"share,omitempty"`
 	Held      bool               `json:"held,omitempty"`    // its requests wait
