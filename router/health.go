@@ -20,6 +20,7 @@ type health struct {
 	// asideUntil is when an instance that refused is tried again, by Router.now.
 	asideUntil atomic.Int64
 	broken     atomic.Int32 // requests in a row without a proper answer
+	answered   atomic.Bool  // it has taken a connection
 
 	watched atomic.Bool // it is checked
 	down    atomic.Bool // by checks, or refused while watched; the checks take it back
@@ -50,6 +51,7 @@ func (in *instance) refused() {
 // connected notes that a connection was had.
 func (in *instance) connected() {
 	in.health.asideUntil.Store(0)
+	in.health.answered.Store(true)
 	if !in.health.down.Load() && in.health.broken.Load() == 0 {
 		in.recovered("it takes connections again")
 	}

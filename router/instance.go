@@ -30,6 +30,7 @@ type instance struct {
 	shelf shelf
 	trust trust
 
+	born   int64 // Router.now
 	health health
 	checks checks
 }
@@ -37,6 +38,7 @@ type instance struct {
 func newInstance(p *pool, in deploy.Instance) *instance {
 	i := &instance{Instance: in, pool: p, addr: in.Addr.String(), token: p.router.tokenOf(in.ID)}
 	i.shelf.size = p.router.limits.MaxIdle
+	i.born = p.router.now()
 	i.health.since.Store(time.Now().UnixNano())
 	return i
 }

@@ -96,7 +96,7 @@ func TestScrapeTellsWhatHappened(t *testing.T) {
 	}{
 		{"teal_requests_total", "app=shop code=200 color=blue", 5},
 		{"teal_requests_total", "app=shop code=404 color=blue", 1},
-		{"teal_requests_total", "app=shop code=502 color=blue", 1},
+		{"teal_requests_total", "app=shop code=503 color=blue", 1},
 		{"teal_requests_total", "app=shop code=504 color=green", 1},
 		{"teal_request_duration_seconds", "app=shop color=blue", 7},
 		{"teal_requests_in_flight", "app=shop color=green", 0},

@@ -59,7 +59,7 @@ func pageNoRelease(x *exchange, e *entry) page {
 			Hint:   "Push with -o no-promote to look at a release here before it goes live.",
 		}
 	}
-	return page{
+	p := page{
 		Status:     http.StatusServiceUnavailable,
 		App:        e.route.App,
 		Title:      "Nothing is live yet",
@@ -67,6 +67,11 @@ func pageNoRelease(x *exchange, e *entry) page {
 		Hint:       "It will answer here after its first successful push.",
 		RetryAfter: 10,
 	}
+	if e.route.Preview.Release != 0 {
+		p.Text = fmt.Sprintf("The first release of %s is being tried.", e.route.App)
+		p.Hint = "It will answer here as soon as it is promoted."
+	}
+	return p
 }
 
 // pageFor says why there is no place for the request.
@@ -97,14 +102,49 @@ func pageHeld(app deploy.AppName, v verdict) page {
 	return p
 }
 
-func pageDown(x *exchange) page {
+// startingFor is how long an app that does not answer is said to be starting,
+// before it is said to be down.
+const startingFor = time.Minute
+
+func pageStarting(app deploy.AppName) page {
 	return page{
 		Status:     http.StatusServiceUnavailable,
-		App:        x.owner.app,
+		App:        app,
+		Title:      "The app is starting",
+		Text:       fmt.Sprintf("%s is being started and will answer here in a moment.", app),
+		Hint:       "Please try again in a few seconds.",
+		RetryAfter: 2,
+	}
+}
+
+// pageDown is for an app of which no instance runs.
+func pageDown(x *exchange) page {
+	app := x.owner.app
+	if since := x.entry.emptySince; x.router.now()-since < int64(startingFor) {
+		return pageStarting(app)
+	}
+	return page{
+		Status:     http.StatusServiceUnavailable,
+		App:        app,
 		Title:      "The app is down",
-		Text:       fmt.Sprintf("No instance of %s is running at the moment.", x.owner.app),
-		Hint:       "Please try again shortly.",
-		RetryAfter: 5,
+		Text:       fmt.Sprintf("No instance of %s is running at the moment.", app),
+		Hint:       "Teal goes on trying to start it. Its owner finds the reason in the app's log.",
+		RetryAfter: 10,
+	}
+}
+
+// pageUnreachable is for an app whose instances run, but take no connections.
+func pageUnreachable(x *exchange) page {
+	app := x.owner.app
+	if in := x.avoid; in != nil && !in.health.answered.Load() && x.router.now()-in.born < int64(startingFor) {
+		return pageStarting(app)
+	}
+	return page{
+		Status: http.StatusBadGateway,
+		App:    app,
+		Title:  "The app is down",
+		Text:   fmt.Sprintf("%s is running, but takes no connections: it may have crashed, or be starting again.", app),
+		Hint:   "Please try again shortly. If it stays like this, its owner finds the reason in the app's log.",
 	}
 }
 
@@ -120,6 +160,9 @@ func pageBusy(x *exchange) page {
 }
 
 func pageBroken(x *exchange) page {
+	if x.fault != nil && x.fault.kind == faultDial {
+		return pageUnreachable(x)
+	}
 	return page{
 		Status:     http.StatusBadGateway,
 		App:        x.owner.app,
@@ -208,7 +251,7 @@ func (p page) render(accept string) (kind string, body []byte) {
 	case strings.Contains(want, "application/json"), strings.Contains(want, "+json"):
 		body, _ := json.Marshal(map[string]any{
 			"status": p.Status, "error": p.Title, "message": p.Text, "hint": p.Hint,
-			"app": p.App, "request_id": p.RequestID,
+			"app": p.App, "request_id": p.RequestID, "retry_after": p.RetryAfter,
 		})
 		return "application/json", append(body, '\n')
 	}

@@ -60,7 +60,9 @@ func TestInstanceThatRefusesIsPutAside(t *testing.T) {
 
 func TestAppThatIsDownIsToldSoSoon(t *testing.T) {
 	r := startRouter(t, Config{})
-	r.pointShop(deadInstance(t, 1))
+	in := deadInstance(t, 1)
+	r.pointShop(in)
+	r.pool("shop", 1).instance(in).health.answered.Store(true) // else it may be starting
 	start := time.Now()
 	status, _ := get(t, r.client(), "http://shop.test/")
 	if took := time.Since(start); status != 502 || took > 5*time.Second {

@@ -101,10 +101,22 @@ func (r *Router) Point(route deploy.Route) {
 	checked := e.checked()
 	e.sides[production] = r.side(e.tallies, route.App, route.Live, checked)
 	e.sides[preview] = r.side(e.tallies, route.App, route.Preview, checked)
+	e.emptySince = r.emptySince(e, before)
 	r.place(next, e)
 	r.swap(next)
 	before.open(e)
 	r.retire(route.App)
+}
+
+// emptySince tells since when the entry has no running instance.
+func (r *Router) emptySince(e, before *entry) int64 {
+	switch {
+	case len(e.sides[production].instances) > 0:
+		return 0
+	case before != nil && before.emptySince != 0:
+		return before.emptySince
+	}
+	return max(r.now(), 1)
 }
 
 // Remove takes the app out of the table. Requests in flight end in their own time.

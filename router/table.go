@@ -40,6 +40,8 @@ type entry struct {
 	route deploy.Route
 	sides [2]side // by frontEnd; while Share > 0 production uses that of preview too
 	gate  *gate   // nil: not on hold
+	// emptySince is since when no instance of Live runs, by Router.now; 0: one does.
+	emptySince int64
 
 	tallies *tallies
 }

@@ -3,8 +3,6 @@ package router
 import (
 	"fmt"
 	"log/slog"
-	"net/http"
-	"strings"
 	"testing"
 
 	"teal/deploy"
@@ -74,42 +72,6 @@ func TestHostOfTwoAppsStaysWithTheFirstAndPassesOn(t *testing.T) {
 	}
 	if got := len(r.claims); got != 1 {
 		t.Errorf("%d hosts are claimed, want 1", got)
-	}
-}
-
-func TestPagesSayWhatIsMissing(t *testing.T) {
-	r := startRouter(t, Config{Domain: "teal.test"})
-	r.Point(deploy.Route{App: "empty", Hosts: []string{"empty.teal.test"}})
-	r.Point(deploy.Route{App: "down", Hosts: []string{"down.teal.test"}, Live: deploy.Backend{Color: deploy.Blue, Release: 3}})
-	for _, c := range []struct {
-		addr, host, accept string
-		status             int
-		kind, text         string
-	}{
-		{r.plain, "shop.teal.test", "text/html", 404, "text/html; charset=utf-8", "an app named shop"},
-		{r.plain, "other.test", "*/*", 404, "text/plain; charset=utf-8", "No app answers to other.test"},
-		{r.plain, "empty.teal.test", "text/html", 503, "text/html; charset=utf-8", "Nothing is live yet"},
-		{r.plain, "down.teal.test", "application/json", 503, "application/json", `"error":"The app is down"`},
-		{r.preview, "empty.teal.test", "text/html", 404, "text/html; charset=utf-8", "nothing to preview"},
-	} {
-		req, _ := http.NewRequest("GET", "http://"+c.host+"/x", nil)
-		req.Header.Set("Accept", c.accept)
-		resp, err := clientTo(t, c.addr).Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var b strings.Builder
-		resp.Write(&b)
-		resp.Body.Close()
-		if resp.StatusCode != c.status || resp.Header.Get("Content-Type") != c.kind || !strings.Contains(b.String(), c.text) {
-			t.Errorf("%s as %s: status %d\n%s", c.host, c.accept, resp.StatusCode, b.String())
-		}
-		if resp.Header.Get("Cache-Control") != "no-store" {
-			t.Errorf("%s: the page may be cached", c.host)
-		}
-		if (resp.StatusCode == 503) != (resp.Header.Get("Retry-After") != "") {
-			t.Errorf("%s: Retry-After %q with status %d", c.host, resp.Header.Get("Retry-After"), resp.StatusCode)
-		}
 	}
 }
 
