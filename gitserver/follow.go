@@ -1,10 +1,12 @@
 package gitserver
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"teal/deploy"
@@ -39,22 +41,31 @@ func (p *push) follow(ctx context.Context, d deploy.Deployment) (deploy.Deployme
 	log := p.watch(d)
 	defer log.close()
 	lines := log.lines
+	quiet := time.NewTimer(holdBack)
+	defer quiet.Stop()
 	for {
 		select {
 		case line, ok := <-lines:
 			if ok {
 				p.relay(line, lines)
+				quiet.Reset(holdBack)
 				continue
 			}
 			lines = nil
-			p.missing(log)
+			p.ended(log)
+		case <-quiet.C:
+			p.letGo()
 		case out := <-decided:
 			cancel()
 			if lines != nil {
 				p.rest(log)
 			}
 			if out.err != nil {
+				p.letGo()
 				return d, out.err
+			}
+			if !p.holdsEnd(out.d) {
+				p.letGo()
 			}
 			return out.d, nil
 		case <-ctx.Done():
@@ -97,26 +108,62 @@ func (p *push) watch(d deploy.Deployment) feed {
 	return p.s.watch(d.ID)
 }
 
-// relay sends the line and those that wait behind it.
+// relay sends the line and those that wait behind it, but for a last one that
+// announces a step.
 func (p *push) relay(line deploy.LogLine, more <-chan deploy.LogLine) {
-	p.scratch = gather(appendLine(p.scratch[:0], line), more)
+	p.scratch = append(p.scratch[:0], p.held...)
+	p.held = p.held[:0]
+	last := len(p.scratch)
+	p.scratch = appendLine(p.scratch, line)
+	p.scratch, last = gather(p.scratch, last, more)
+	if bytes.HasPrefix(p.scratch[last:], announcement) {
+		p.held = append(p.held, p.scratch[last:]...)
+		p.scratch = p.scratch[:last]
+	}
 	_ = p.band.write(bandProgress, p.scratch) // a client that is gone is noticed by its session
 }
 
-// gather appends the lines that are there already, up to a packet's worth.
-func gather(buf []byte, more <-chan deploy.LogLine) []byte {
+// holdBack is how long a line that announces a step is kept. When the next thing
+// is the end of a deployment that failed, it said why it did, which is about to
+// be told in full.
+const holdBack = 200 * time.Millisecond
+
+var announcement = []byte("==> ")
+
+// letGo sends the line that was held back.
+func (p *push) letGo() {
+	if len(p.held) > 0 {
+		_ = p.band.write(bandProgress, p.held)
+		p.held = p.held[:0]
+	}
+}
+
+// holdsEnd tells whether the line that is held back says how the deployment failed.
+func (p *push) holdsEnd(d deploy.Deployment) bool {
+	end := fmt.Sprintf("%s: %s", d.State, d.Note)
+	if d.Failure != nil {
+		end = d.Failure.Error()
+	}
+	held := strings.TrimSuffix(strings.TrimPrefix(string(p.held), string(announcement)), "\n")
+	return strings.EqualFold(held, cleanLine(end))
+}
+
+// gather appends the lines that are there already, up to a packet's worth, and
+// tells where the last one begins.
+func gather(buf []byte, last int, more <-chan deploy.LogLine) (_ []byte, begin int) {
 	for len(buf) < batch {
 		select {
 		case line, ok := <-more:
 			if !ok {
-				return buf // whoever receives next sees it closed too
+				return buf, last // whoever receives next sees it closed too
 			}
+			last = len(buf)
 			buf = appendLine(buf, line)
 		default:
-			return buf
+			return buf, last
 		}
 	}
-	return buf
+	return buf, last
 }
 
 func appendLine(buf []byte, line deploy.LogLine) []byte {
@@ -132,7 +179,7 @@ func (p *push) rest(log feed) {
 		select {
 		case line, ok := <-log.lines:
 			if !ok {
-				p.missing(log)
+				p.ended(log)
 				return
 			}
 			p.relay(line, log.lines)
@@ -144,9 +191,11 @@ func (p *push) rest(log feed) {
 	}
 }
 
-// missing tells of lines that the pusher did not get to see.
-func (p *push) missing(log feed) {
-	if log.dropped() {
+// ended notes that the log is over, and tells of lines that the pusher did not
+// get to see.
+func (p *push) ended(log feed) {
+	if p.whole = !log.dropped(); !p.whole {
+		p.letGo()
 		p.tell(fmt.Sprintf("[the log was faster than your connection; the rest: %s logs -f %s]", p.se.reach(), p.app.Name))
 	}
 }

@@ -26,6 +26,7 @@ type realWorld struct {
 func newRealWorld(t *testing.T, build time.Duration) *realWorld {
 	t.Helper()
 	core := deploytest.New(t)
+	core.Settings.StartTimeout, core.Settings.ProbeTimeout = 30*time.Second, 10*time.Second // twenty starts at once on a busy machine
 	core.Building = func(ctx context.Context, _ deploy.BuildRequest, _ io.Writer) error {
 		select {
 		case <-time.After(build):

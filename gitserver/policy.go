@@ -41,16 +41,14 @@ func parseOptions(options []string) (deploy.Options, error) {
 // checkCommands refuses what can't deploy. The order is from the gravest to the
 // one that is nearest to right, so that the line helps.
 func checkCommands(app deploy.App, commands []command, destroy string) error {
-	for _, c := range commands {
-		if !strings.HasPrefix(c.ref, "refs/tags/") && checkRef(c.ref) != nil {
-			return refuse("%q is not a valid branch name", deploy.Clean(c.ref, 60))
-		}
-	}
 	branch := mainBranch(app)
-	if len(commands) > 1 {
+	if len(commands) > 1 { // --all, --mirror, --follow-tags: their other names are not the pusher's fault
 		return refuse("push one branch at a time: git push %s %s", remoteName, branch)
 	}
 	c := commands[0]
+	if !strings.HasPrefix(c.ref, "refs/tags/") && checkRef(c.ref) != nil {
+		return refuse("%q is not a valid branch name", deploy.Clean(c.ref, 60))
+	}
 	short := shortRef(c.ref)
 	switch {
 	case c.deletes():

@@ -69,6 +69,35 @@ func TestRefusedDeploymentLeavesTheRefAndTellsWhy(t *testing.T) {
 	w.sound("shop")
 }
 
+func TestFailedBuildIsToldOnceInFullAndOnceInTheReport(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.addApp("shop")
+	c := w.newClone("anna", "shop")
+	failed := &deploy.Failure{Step: deploy.StepBuild, Reason: "'RUN make' ended with exit code 2", Log: []string{"cc: no such file: main.c"}}
+	w.engine.play(func(a *attempt) {
+		a.log("==> Building")
+		a.log("cc: no such file: main.c")
+		a.log("==> Build failed: 'RUN make' ended with exit code 2")
+		a.fail(failed)
+	})
+	out := c.try("push", "teal", "main").out
+	for text, want := range map[string]int{"ended with exit code 2": 2, "no such file: main.c": 1, "✗ build failed: 'RUN make'": 1, "==> Building": 1} {
+		if got := strings.Count(out, text); got != want {
+			t.Errorf("%q stands there %d times, want %d:\n%s", text, got, want, out)
+		}
+	}
+	// Who did not see the log is shown its last lines.
+	w.engine.play(func(a *attempt) {
+		for i := 0; a.log("%s %d", noise(4000, 1), i); i++ {
+			continue
+		}
+		a.fail(failed)
+	})
+	c.commit("chatty", "x")
+	has(t, c.try("push", "teal", "main").out, "last lines of the build:", "| cc: no such file: main.c")
+}
+
 func TestWhatCannotDeployIsRefusedWithWhatToType(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -86,6 +115,7 @@ func TestWhatCannotDeployIsRefusedWithWhatToType(t *testing.T) {
 		{"a tag", "(a tag does not deploy; push what it names: git push teal 'v1.0^{}:main')", []string{"v1.0"}},
 		{"a deletion", "(a branch can't be deleted here; to remove the app: ssh -p 2222 host destroy shop)", []string{":main"}},
 		{"several refs", "(push one branch at a time: git push teal main)", []string{"feature", "other"}},
+		{"a mirror", "(push one branch at a time: git push teal main)", []string{"--mirror"}},
 		{"a push option with a typing error", `(unknown push option "nopromote": known are no-promote, no-cache, detach, cancel-on-disconnect)`, []string{"-o", "nopromote", "feature:main"}},
 		{"options that exclude each other", "(the push options detach and cancel-on-disconnect exclude each other)", []string{"-o", "detach", "-o", "cancel-on-disconnect", "feature:main"}},
 	} {

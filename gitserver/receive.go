@@ -26,6 +26,8 @@ type push struct {
 	req     request
 	options deploy.Options
 	scratch []byte
+	held    []byte // a line of the log that waits for the next one
+	whole   bool   // the pusher saw all of the log
 }
 
 // receivePack serves one git push. The exit status matters to nobody: git goes
@@ -235,12 +237,23 @@ func (p *push) conclude(ctx context.Context, d deploy.Deployment) int {
 	case d.State == deploy.Staged:
 		p.tell(StagedText(d, p.appNow(ctx), p.s.previewURL(p.app.Name), p.se.reach())...)
 	default:
-		p.tell(FailureText(d, p.appNow(ctx), p.se.reach())...)
+		p.tell(FailureText(p.unseen(d), p.appNow(ctx), p.se.reach())...)
 		_ = p.verdict("ok", Reason(d))
 		return 1
 	}
 	_ = p.verdict("ok", "")
 	return 0
+}
+
+// unseen leaves out of the deployment's failure the lines that the pusher has
+// just seen: what a build and a release command write is part of the log. What
+// the app wrote is not.
+func (p *push) unseen(d deploy.Deployment) deploy.Deployment {
+	if p.whole && d.Failure != nil && (d.Failure.Step == deploy.StepBuild || d.Failure.Step == deploy.StepRelease) {
+		f := *d.Failure
+		f.Log, d.Failure = nil, &f
+	}
+	return d
 }
 
 // remark names what will not be in the image as its author may expect.

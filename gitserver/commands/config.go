@@ -140,6 +140,10 @@ func (j *job) pairs(ctx context.Context) (map[string]string, error) {
 			if value, err = j.read(ctx, readValue); err != nil {
 				return nil, err
 			}
+			if value == "" {
+				return nil, j.usage("standard input holds no value for %s; an empty one is set with %s, and a key is removed with: %s", key,
+					j.Hint.Command("config", "set", string(j.app.Name), key+"="), j.Hint.Command("config", "unset", string(j.app.Name), key))
+			}
 		}
 		if _, twice := set[key]; twice {
 			return nil, j.usage("%s stands there twice", key)
