@@ -25,6 +25,10 @@ import (
 
 // build makes every part. None is started.
 func (d *daemonParts) build(ctx context.Context, n notify.Config) error {
+	pushes, err := d.Git.limits()
+	if err != nil {
+		return err
+	}
 	namespace, err := d.db.InstallationID(ctx)
 	if err != nil {
 		return err
@@ -35,7 +39,9 @@ func (d *daemonParts) build(ctx context.Context, n notify.Config) error {
 	if err := d.buildRouter(); err != nil {
 		return err
 	}
-	d.repos = gitserver.NewRepos(gitserver.ReposConfig{Dir: filepath.Join(d.dir, "repos"), Keep: neededCommits(d.db), Log: d.log})
+	d.repos = gitserver.NewRepos(gitserver.ReposConfig{
+		Dir: filepath.Join(d.dir, "repos"), Limits: pushes, Keep: neededCommits(d.db), Log: d.log,
+	})
 	if err := d.repos.CheckGit(ctx); err != nil {
 		return err
 	}
@@ -62,7 +68,7 @@ func (d *daemonParts) build(ctx context.Context, n notify.Config) error {
 	if err := d.buildScheduler(); err != nil {
 		return err
 	}
-	return d.buildEdges()
+	return d.buildEdges(pushes)
 }
 
 func (d *daemonParts) buildEngineSide(ctx context.Context, namespace string) (err error) {
@@ -168,12 +174,12 @@ func (d *daemonParts) buildScheduler() error {
 }
 
 // buildEdges makes what people talk to: SSH and the console.
-func (d *daemonParts) buildEdges() (err error) {
+func (d *daemonParts) buildEdges(pushes gitserver.Limits) (err error) {
 	authorize := func(ctx context.Context, user string, verb deploy.Verb, app deploy.AppName) error {
 		return deploy.Authorize(ctx, d.db, user, verb, app)
 	}
 	d.git, err = gitserver.New(gitserver.Config{
-		HostKeyDir: d.dir, Keys: d.db, Apps: d.db, Authorize: authorize, Engine: d.engine, Repos: d.repos,
+		HostKeyDir: d.dir, Keys: d.db, Apps: d.db, Authorize: authorize, Engine: d.engine, Repos: d.repos, Limits: pushes,
 		Commands: d.command, Log: d.log, URL: d.productionURL, PreviewURL: d.previewURL, Reach: d.hint().Command(),
 	})
 	if err != nil {

@@ -60,6 +60,7 @@ type config struct {
 	Mail    mailConfig    `embed:"" prefix:"mail-"`
 	Webhook webhookConfig `embed:"" prefix:"webhook-"`
 	App     appDefaults   `embed:"" prefix:"app-"`
+	Git     gitConfig     `embed:"" prefix:"git-"`
 
 	PatchSchedule string `help:"When apps are rebuilt for security patches: a cron expression, or off." default:"30 3 * * *" env:"TEAL_PATCH_SCHEDULE"`
 	TimeZone      string `help:"Time zone of schedules and mails, such as Europe/Paris. Default: the machine's." env:"TEAL_TIME_ZONE"`

@@ -33,7 +33,11 @@ func TestSecretComesFromStandardInput(t *testing.T) {
 	if got := w.apps["shop"].Env["PEM"]; got != "line one\nline two" {
 		t.Errorf("value is %q", got)
 	}
-	w.typed("dora", "", "config", "set", "shop", "NONE").want(t, ExitDone)
+	w.typed("dora", "", "config", "set", "shop", "NONE").want(t, ExitUsage,
+		"standard input holds no value for NONE", "config set shop NONE=", "config unset shop NONE")
+	if _, set := w.apps["shop"].Env["NONE"]; set {
+		t.Error("an empty value was stored")
+	}
 }
 
 func TestValueWithSpacesDoesNotBecomeAKey(t *testing.T) {
