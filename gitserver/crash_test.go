@@ -49,11 +49,15 @@ func daemon(dir string) error {
 			return err
 		}
 	}
-	repos := NewRepos(ReposConfig{Dir: filepath.Join(dir, "repos"), Limits: limits})
+	core := &engine{t: &testing.T{}, trusting: true, store: store, all: map[deploy.DeploymentID]*attempt{}}
+	repos := NewRepos(ReposConfig{Dir: filepath.Join(dir, "repos"), Limits: limits, Keep: core.needed})
+	core.repos = repos
+	if os.Getenv(daemonDir+"_BUILD") != "" {
+		core.script = (*attempt).build
+	}
 	if err := repos.Sweep(ctx); err != nil {
 		return err
 	}
-	core := &engine{t: &testing.T{}, trusting: true, repos: repos, store: store, all: map[deploy.DeploymentID]*attempt{}}
 	server, err := New(Config{
 		HostKeyDir: os.Getenv(daemonDir + "_KEYS"), Repos: repos, Keys: store, Apps: store, Limits: limits,
 		Engine:    core,

@@ -2,6 +2,7 @@ package gitserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -200,6 +201,37 @@ func (a *attempt) promote() {
 			Build: 1.1, Start: 0.4, Probe: 0.1, Switch: 2.1, Drain: 0.3,
 		}
 	})
+}
+
+// build reads the tree as a builder does, and promotes what has one.
+func (a *attempt) build() {
+	src, err := a.e.repos.Source(context.Background(), a.push.App, a.push.New)
+	if err == nil {
+		_, err = src.Files(context.Background())
+	}
+	var f *deploy.Failure
+	switch {
+	case errors.As(err, &f):
+		a.fail(f)
+	case err != nil:
+		a.fail(&deploy.Failure{Step: deploy.StepTeal, Reason: err.Error()})
+	default:
+		a.promote()
+	}
+}
+
+// needed gives the commits of the app that did not fail.
+func (e *engine) needed(_ context.Context, app deploy.AppName) (commits []string, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, a := range e.all {
+		a.mu.Lock()
+		if a.push.App == app && a.d.State != deploy.Failed {
+			commits = append(commits, a.push.New)
+		}
+		a.mu.Unlock()
+	}
+	return commits, nil
 }
 
 func (a *attempt) fail(f *deploy.Failure) {

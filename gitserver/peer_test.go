@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -52,7 +51,7 @@ func spent(who int) time.Duration {
 // seconds. It waits until all of them have.
 func cpuOf(t testing.TB, pid int) (own, all float64) {
 	t.Helper()
-	eventually(t, "the server's children ended", func() bool { return !hasChildren(pid) })
+	eventually(t, "the server's children ended", func() bool { return len(childrenOf(pid)) == 0 })
 	for i, f := range statOf(pid)[11:15] { // utime stime cutime cstime, proc(5)
 		ticks, _ := strconv.ParseFloat(f, 64) // a hundred of them in a second
 		if all += ticks / 100; i < 2 {
@@ -69,27 +68,32 @@ func statOf(pid int) []string {
 	return append(strings.Fields(string(rest)), make([]string, 20)...)
 }
 
-func hasChildren(pid int) bool {
+func childrenOf(pid int) (children []int) {
 	all, _ := filepath.Glob("/proc/[0-9]*")
 	parent := strconv.Itoa(pid)
-	return slices.ContainsFunc(all, func(dir string) bool {
-		child, _ := strconv.Atoi(filepath.Base(dir))
-		return statOf(child)[1] == parent
-	})
+	for _, dir := range all {
+		if child, _ := strconv.Atoi(filepath.Base(dir)); statOf(child)[1] == parent {
+			children = append(children, child)
+		}
+	}
+	return children
 }
 
-// residentPeak is a process's VmHWM in bytes.
+// residentPeak is the most memory that the process had, in bytes.
 func residentPeak(t testing.TB, pid int) int64 {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		t.Fatal(err)
+	n := statusOf(pid, "VmHWM:")
+	if n == 0 {
+		t.Fatalf("process %d is gone", pid)
 	}
-	_, rest, _ := strings.Cut(string(text), "VmHWM:")
-	kb, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
+	return n
+}
+
+// statusOf is a value of /proc/<pid>/status in bytes; 0 when the process is gone.
+func statusOf(pid int, name string) int64 {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	_, rest, _ := strings.Cut(string(text), name)
+	kb, _ := strconv.ParseInt(append(strings.Fields(rest), "0")[0], 10, 64)
 	return kb << 10
 }
 

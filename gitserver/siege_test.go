@@ -1,6 +1,7 @@
 package gitserver
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
 	"net"
@@ -19,6 +20,7 @@ type siege struct {
 	*world
 	t    *testing.T
 	pid  int
+	c    *clone
 	tips [2]string // two commits that the daemon has: pushing one or the other adds nothing
 	at   int       // which of them serves
 }
@@ -45,6 +47,18 @@ var attacks = []struct {
 	{"64 MB of zeros in 64 KB", "is 64 MiB large, and the limit is 8 MiB", func(s *siege) string {
 		zeros := objectOf(3, make([]byte, 64<<20), -1)
 		return s.pack(packOf(1, zeros.pack))
+	}},
+	{"more objects than it says", "ng refs/heads/main ", func(s *siege) string {
+		return s.pack(packOf(1, objectOf(3, []byte("x"), -1).pack, objectOf(3, []byte("y"), -1).pack))
+	}},
+	{"fewer objects than it says", "ng refs/heads/main ", func(s *siege) string { return s.pack(packOf(9, objectOf(3, []byte("x"), -1).pack)) }},
+	{"a pack cut off and broken at every percent", "unpack ", (*siege).everyPercent},
+	{"a delta that makes 300 MB of 1 KB", "Out of memory, malloc failed", func(s *siege) string { return s.pack(deltaBomb()) }},
+	{"a tree of 10^10 paths", "the tree has more than 200000 files and directories", func(s *siege) string {
+		tip, pack := explodingTree()
+		c := s.dial("anna").receivePack("shop")
+		c.command(s.tips[s.at], tip, "refs/heads/main", usualCaps)
+		return c.finish(pack)
 	}},
 	{"a tree with .git", "ng refs/heads/main ", func(s *siege) string { return s.tree("40000 .git") }},
 	{"a tree with ..", "ng refs/heads/main ", func(s *siege) string { return s.tree("40000 ..") }},
@@ -147,6 +161,27 @@ func (s *siege) pack(pack []byte) string {
 	return c.finish(pack)
 }
 
+// everyPercent sends a good pack cut off, and with one bit wrong, at every percent.
+func (s *siege) everyPercent() (out string) {
+	good := s.c.packFor("HEAD")
+	client := s.dial("anna")
+	for percent := range 100 {
+		at := len(good) * percent / 100
+		broken := bytes.Clone(good)
+		broken[at] ^= 0x10
+		for _, pack := range [][]byte{good[:at], broken} {
+			c := client.receivePack("shop")
+			c.command(s.tips[s.at], strings.Repeat("ab", 20), "refs/heads/main", usualCaps)
+			out = c.finish(pack)
+			if !strings.Contains(out, "ng refs/heads/main ") || !strings.Contains(out, "unpack ") || strings.Contains(out, "teal failed") {
+				s.t.Errorf("at %d %%: %q", percent, out)
+			}
+			c.session.Close()
+		}
+	}
+	return out
+}
+
 // begin begins a push and leaves its pack to the caller.
 func (s *siege) begin() *conversation {
 	c := s.dial("anna").receivePack("shop")
@@ -239,27 +274,64 @@ func (s *siege) ease() int64 {
 	return residentPeak(s.t, s.pid)
 }
 
+// watchChildren looks at the memory of the daemon's children until it is
+// stopped, and then gives the most that one of them had.
+func (s *siege) watchChildren() (stop func() int64) {
+	done, ended := make(chan struct{}), make(chan struct{})
+	var most int64
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			for _, pid := range childrenOf(s.pid) {
+				// Until it runs git, a child shows its parent's memory.
+				if name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)); string(name) == "git\n" {
+					most = max(most, statusOf(pid, "RssAnon:"))
+				}
+			}
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+	return func() int64 { close(done); <-ended; return most }
+}
+
 func TestAttackedDaemonLivesWithFlatMemoryAndItsDiskAsBefore(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.addApp("shop")
 	c := w.newClone("anna", "shop")
 	w.stop()
-	cmd := w.startDaemon(c, daemonDir+`_LIMITS={"DiskFree":1,"Object":8388608,"Stall":500000000,"PenaltyThreshold":3600000000000}`)
-	s := &siege{world: w, t: t, pid: cmd.Process.Pid}
+	cmd := w.startDaemon(c, daemonDir+`_LIMITS={"DiskFree":1,"Object":8388608,"Stall":500000000,"Quiet":200000000,"GitMemory":201326592,"PenaltyThreshold":3600000000000}`,
+		daemonDir+"_BUILD=1")
+	s := &siege{world: w, t: t, pid: cmd.Process.Pid, c: c}
 	s.tips[0] = c.head()
 	c.git("push", "-q", "teal", "main")
+	for i := range 20 { // for a pack with something in it
+		w.write(filepath.Join(c.dir, fmt.Sprint("f", i)), strings.Repeat(fmt.Sprint(i), 500), 0o644)
+	}
 	s.tips[1] = c.commit("second", "2")
 	c.git("push", "-q", "teal", "main")
 	s.at = 1
 	s.nextPush() // whatever a first push of this kind makes is there now
 	s.nextPush()
+	if err := w.repos.mark("shop"); err != nil { // from here on there is one pack
+		t.Fatal(err)
+	}
+	eventually(t, "the repository is cleaned up", func() bool { return !w.repos.marked("shop") })
 	for _, a := range attacks {
-		disk, memory := s.disk(), s.ease()
+		disk, memory, children := s.disk(), s.ease(), s.watchChildren()
 		if a.want == "" {
 			a.attack(s)
 		} else {
 			has(t, a.attack(s), a.want)
+		}
+		if most := children(); most > gitMemory {
+			t.Errorf("%s: a child of the daemon's had %d MB", a.name, most>>20)
 		}
 		eventually(t, "after "+a.name+" the disk is as before", func() bool { return s.disk() == disk })
 		if grown := residentPeak(t, s.pid) - memory; grown > attackMemory {
@@ -274,5 +346,9 @@ func TestAttackedDaemonLivesWithFlatMemoryAndItsDiskAsBefore(t *testing.T) {
 }
 
 // attackMemory is what a daemon may grow by while it is attacked. The race
-// detector takes several times of what the program does.
-const attackMemory = 64 << 20
+// detector takes several times of what the program does. gitMemory is what a
+// child may have: its limit.
+const (
+	attackMemory = 64 << 20
+	gitMemory    = 192 << 20
+)

@@ -3,9 +3,12 @@ package gitserver
 import (
 	"bytes"
 	"context"
+	"crypto/sha1"
+	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,16 +27,18 @@ type source struct {
 	commit string
 	at     time.Time
 
-	mu    sync.Mutex // guards tree
-	tree  []entry    // nil until it was listed
-	index map[string]int
+	mu   sync.Mutex // guards tree
+	tree []entry    // nil until it was listed
 }
 
-// entry is one blob or submodule of the tree.
+// entry is one blob or submodule of the tree. There may be very many of them.
 type entry struct {
 	deploy.File
-	id string
+	id [sha1.Size]byte
 }
+
+// name is the object's name: 40 hex digits.
+func (e entry) name() string { return hex.EncodeToString(e.id[:]) }
 
 // Source opens the tree of a commit. ErrNotFound when the repository does not have it.
 func (r *Repos) Source(ctx context.Context, app deploy.AppName, commit string) (deploy.Source, error) {
@@ -66,18 +71,19 @@ func (s *source) Files(ctx context.Context) ([]deploy.File, error) {
 
 // ReadFile gives a regular file's bytes.
 func (s *source) ReadFile(ctx context.Context, name string, limit int64) ([]byte, error) {
-	if _, err := s.list(ctx); err != nil {
+	tree, err := s.list(ctx)
+	if err != nil {
 		return nil, err
 	}
-	i, ok := s.index[name]
-	if !ok || !s.tree[i].Mode.IsRegular() {
+	i := slices.IndexFunc(tree, func(e entry) bool { return e.Path == name })
+	if i < 0 || !tree[i].Mode.IsRegular() {
 		return nil, fmt.Errorf("file %s of %s: %w", deploy.Clean(name, 200), s.app, deploy.ErrNotFound)
 	}
-	e := s.tree[i]
+	e := tree[i]
 	if e.Size > limit {
 		return nil, fmt.Errorf("file %s of %s has %s, and the limit is %s", deploy.Clean(name, 200), s.app, byteSize(e.Size), byteSize(limit))
 	}
-	b, err := s.git.run(ctx, int(e.Size), "", "cat-file", "blob", e.id)
+	b, err := s.git.run(ctx, int(e.Size), "", "cat-file", "blob", e.name())
 	if err != nil {
 		return nil, fmt.Errorf("cannot read file %s of %s: %w", deploy.Clean(name, 200), s.app, err)
 	}
@@ -92,16 +98,17 @@ func (s *source) list(ctx context.Context) ([]entry, error) {
 	if s.tree != nil {
 		return s.tree, nil
 	}
-	l := &lister{limits: s.limits, tree: []entry{}}
-	l.each = func(e entry) { l.tree = append(l.tree, e) }
-	if err := s.read(ctx, l, "-l"); err != nil {
+	// Counted before anything of it is kept: this is the daemon's own memory.
+	files := 0
+	if err := s.read(ctx, &lister{limits: s.limits, each: func(entry) { files++ }}); err != nil {
 		return nil, err
 	}
-	s.tree, s.index = l.tree, make(map[string]int, len(l.tree))
-	for i, e := range s.tree {
-		s.index[e.Path] = i
+	tree := make([]entry, 0, files)
+	if err := s.read(ctx, &lister{limits: s.limits, each: func(e entry) { tree = append(tree, e) }}, "-l"); err != nil {
+		return nil, err
 	}
-	return s.tree, nil
+	s.tree = tree
+	return tree, nil
 }
 
 // read has git list the tree. Sizes cost git a look at every object.
@@ -126,7 +133,6 @@ type lister struct {
 	limits  Limits
 	each    func(entry) // told of each blob and submodule
 	partial []byte
-	tree    []entry
 	entries int // directories too
 	bytes   int64
 	failed  error
@@ -143,7 +149,7 @@ func (l *lister) Write(p []byte) (int, error) {
 		if i < 0 {
 			break
 		}
-		if l.failed = l.add(string(rest[:i])); l.failed != nil {
+		if l.failed = l.add(rest[:i]); l.failed != nil {
 			return 0, l.failed // ends git
 		}
 		rest = rest[i+1:]
@@ -152,12 +158,14 @@ func (l *lister) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (l *lister) add(line string) error {
-	meta, name, _ := strings.Cut(line, "\t")
-	mode, meta, _ := strings.Cut(meta, " ")
-	_, meta, _ = strings.Cut(meta, " ") // the type follows from the mode
-	id, size, _ := strings.Cut(meta, " ")
-	if len(id) != len(noHash) || name == "" {
+func (l *lister) add(line []byte) error {
+	meta, path, _ := bytes.Cut(line, []byte("\t"))
+	mode, meta, _ := bytes.Cut(meta, []byte(" "))
+	_, meta, _ = bytes.Cut(meta, []byte(" ")) // the type follows from the mode
+	id, length, _ := bytes.Cut(meta, []byte(" "))
+	name, size := string(path), string(bytes.TrimLeft(length, " "))
+	e := entry{File: deploy.File{Path: name}}
+	if n, err := hex.Decode(e.id[:], id[:min(len(id), 2*len(e.id))]); err != nil || n != len(e.id) || name == "" {
 		return fmt.Errorf("git lists the tree in a way that Teal does not know")
 	}
 	l.entries++
@@ -167,8 +175,7 @@ func (l *lister) add(line string) error {
 	if err := checkPath(name, l.limits.Depth); err != nil {
 		return err
 	}
-	e := entry{File: deploy.File{Path: name}, id: id}
-	switch mode {
+	switch string(mode) {
 	case "040000":
 		return nil
 	case "120000":
@@ -180,7 +187,7 @@ func (l *lister) add(line string) error {
 	default: // old gits wrote 100664 and others
 		e.Mode = 0o644
 	}
-	if size = strings.TrimLeft(size, " "); size != "-" && size != "" {
+	if size != "-" && size != "" {
 		n, err := strconv.ParseInt(size, 10, 64)
 		if err != nil {
 			return fmt.Errorf("the size of %s is not known", deploy.Clean(name, 200))

@@ -136,7 +136,7 @@ func ask(w io.WriteCloser, entries []entry) {
 	buf := bufio.NewWriter(w)
 	for _, e := range entries {
 		if e.Mode&fs.ModeIrregular == 0 {
-			_, _ = buf.WriteString(e.id + "\n") // the error stays in buf
+			_, _ = buf.WriteString(e.name() + "\n") // the error stays in buf
 		}
 	}
 	_ = buf.Flush()
@@ -155,7 +155,7 @@ func readContents(r *bufio.Reader, entries []entry, each func(entry, io.Reader) 
 		if err != nil {
 			return io.ErrUnexpectedEOF
 		}
-		if want := fmt.Sprintf("%s blob %d\n", e.id, e.Size); line != want {
+		if want := fmt.Sprintf("%s blob %d\n", e.name(), e.Size); line != want {
 			return fmt.Errorf("%s: git answers %q", deploy.Clean(e.Path, 200), deploy.Clean(strings.TrimSpace(line), 100))
 		}
 		body := &io.LimitedReader{R: r, N: e.Size}
