@@ -41,7 +41,7 @@ func (c *Console) alertsPage(w http.ResponseWriter, r *http.Request, v visit) er
 	}
 	body := alertsView{Summary: c.AlertsSummary}
 	for _, d := range all {
-		if seen[d.Alert.App] {
+		if seen[d.Alert.App] || d.Alert.App == "" && v.user.Admin { // the server's own
 			body.Rows = append(body.Rows, c.deliveryRow(d))
 		}
 	}
@@ -54,6 +54,12 @@ func (c *Console) deliveryRow(d deploy.Delivery) deliveryRow {
 		Title:  deploy.Clean(d.Alert.Failure.Error(), 200),
 		Commit: deploy.Clean(d.Alert.Commit.Short(), 7), Channel: deploy.Clean(d.Channel, 20),
 		Attempts: d.Attempts, Error: deploy.Clean(d.LastError, 300), When: c.moment(d.CreatedAt),
+	}
+	if d.Alert.Certificate != nil {
+		out.Path, out.Title = "", deploy.Clean(d.Alert.Failure.Reason, 200)
+		if d.Alert.App != "" {
+			out.Path = appPath(d.Alert.App)
+		}
 	}
 	switch {
 	case d.GaveUp:

@@ -32,6 +32,7 @@ type appView struct {
 	Newer   bool   // this is not the first page
 
 	Domains   []string
+	Shown     []certificateView
 	Env       []string // names only
 	Branch    string
 	Patch     string // "off", a cron expression, "" for the server's default
@@ -39,6 +40,12 @@ type appView struct {
 	Remote    string
 	SSH       string
 	Prints    []string
+}
+
+// certificateView is what TLS shows for one of the app's hosts.
+type certificateView struct {
+	Host, Text string
+	Bad        bool // a person should look at it
 }
 
 func (c *Console) appPage(w http.ResponseWriter, r *http.Request, v visit) error {
@@ -78,6 +85,13 @@ func (c *Console) appView(p picture) appView {
 	}
 	for _, d := range a.Domains {
 		out.Domains = append(out.Domains, deploy.Clean(d, 253))
+	}
+	if c.Certificates != nil {
+		for _, cert := range c.Certificates(a.Name) {
+			out.Shown = append(out.Shown, certificateView{
+				Host: deploy.Clean(cert.Host, 253), Text: cert.Text(c.Now()), Bad: !cert.ValidAt(c.Now()) || cert.Scarce(c.Now()) || cert.Error != "",
+			})
+		}
 	}
 	for i, key := range out.Env {
 		out.Env[i] = deploy.Clean(key, nameLimit)

@@ -44,6 +44,9 @@ type Config struct {
 	// front-ends; nil or "": no link.
 	ProductionURL func(app deploy.AppName) string
 	PreviewURL    func(app deploy.AppName) string
+	// Certificates tells of the TLS certificates for an app's hosts, by host.
+	// nil: TLS is not served.
+	Certificates func(app deploy.AppName) []deploy.Certificate
 	// NextPatch tells when the next security patch run of an app is; false: none
 	// is planned. nil: the line is left out.
 	NextPatch func(app deploy.AppName) (time.Time, bool)

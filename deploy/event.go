@@ -42,6 +42,9 @@ type Alert struct {
 	ServingV     int
 	ServingSince time.Time
 	At           time.Time
+	// Certificate is what an alert is about that is about no deployment: it
+	// ends soon, has ended, or can't be had. App is "" when it is the server's.
+	Certificate *Certificate `json:",omitempty"`
 }
 
 // Delivery is one alert on its way through one channel: a row of the outbox.

@@ -33,6 +33,8 @@ const (
 	StepPromote Step = "promote"
 	StepWatch   Step = "watch" // after the switch
 	StepTeal    Step = "teal"  // the daemon itself: interrupted, disk full, …
+
+	StepCertificate Step = "certificate" // of no deployment: see Alert.Certificate
 )
 
 // Failure is why a deployment did not become live, written for the person who

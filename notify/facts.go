@@ -36,6 +36,9 @@ const (
 
 // describe puts an alert into words.
 func (c Config) describe(a deploy.Alert) facts {
+	if a.Certificate != nil {
+		return c.describeCertificate(a)
+	}
 	what := action(a)
 	reason := deploy.Clean(a.Failure.Reason, 100)
 	f := facts{

@@ -42,6 +42,8 @@ type Payload struct {
 	Failure    PayloadFailure  `json:"failure"`           // why it was not
 	Serving    *PayloadServing `json:"serving"`           // what answers production now; null: nothing does
 	Console    string          `json:"console,omitempty"` // address of the deployment's page
+	// Certificate is what it is about when the event is "certificate.failing".
+	Certificate *PayloadCertificate `json:"certificate,omitempty"`
 }
 
 // PayloadCommit is the commit of a Payload.
@@ -174,6 +176,9 @@ func (c Config) payload(d deploy.Delivery) Payload {
 			ID: deploy.Clean(a.Commit.ID, 64), Author: deploy.Clean(a.Commit.Author, 120),
 			Subject: deploy.Clean(a.Commit.Subject, 200), At: a.Commit.At.UTC(),
 		}
+	}
+	if a.Certificate != nil {
+		p.Event, p.Certificate = "certificate.failing", certificateOf(*a.Certificate)
 	}
 	if a.ServingV != 0 {
 		p.Serving = &PayloadServing{Color: string(a.Serving), Release: a.ServingV, Since: a.ServingSince.UTC()}

@@ -2,7 +2,10 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
+	"hash/fnv"
 	"strings"
 	"time"
 
@@ -24,23 +27,55 @@ func (db *DB) post(t tx, d deploy.Deployment, alert *deploy.Alert) error {
 		a.Episode = fmt.Sprintf("deployment %d", d.ID) // then it is one of its own
 	}
 	a.At, a.ServingSince, a.Commit.At = a.At.UTC(), a.ServingSince.UTC(), a.Commit.At.UTC()
+	return db.put(t, d.App, a, fmt.Sprint(d.ID))
+}
+
+// put makes the alert's rows. about tells its mails from those of others.
+func (db *DB) put(t tx, app deploy.AppName, a deploy.Alert, about string) error {
 	now := micros(db.now())
 	for _, channel := range db.channels {
 		_, err := t.exec(`
 			INSERT INTO outbox (app, episode, channel, message_id, alert, next_at, created_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (episode, channel) DO NOTHING`,
-			d.App, a.Episode, channel, db.messageID(d.ID, channel), document{a}, now, now)
+			app, a.Episode, channel, db.messageID(about, channel), document{a}, now, now)
 		if err != nil {
-			return fmt.Errorf("alert for deployment %d by %s: %w", d.ID, channel, err)
+			return fmt.Errorf("alert about %s by %s: %w", about, channel, err)
 		}
 	}
 	return nil
 }
 
+// PostAlert puts an alert that is about no deployment into the outbox, once
+// per channel, unless its Episode, which it needs, is there already. One
+// without an app is the server's: it hangs on some app all the same, and there
+// is none to be told of while there is no app. Durable.
+func (db *DB) PostAlert(ctx context.Context, a deploy.Alert) error {
+	a.At = a.At.UTC()
+	episode := fnv.New64a()
+	episode.Write([]byte(a.Episode))
+	return db.write(ctx, durable, func(t tx) error {
+		app := a.App
+		if app == "" {
+			err := t.row(`SELECT name FROM apps ORDER BY name LIMIT 1`).Scan(&app)
+			if errors.Is(err, sql.ErrNoRows) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+		}
+		err := db.put(t, app, a, fmt.Sprintf("%x", episode.Sum64()))
+		if dangling(err) {
+			return noApp(app)
+		}
+		return err
+	})
+}
+
 // messageID is the same over all tries, so that a mail that was delivered twice
 // is shown once.
-func (db *DB) messageID(id deploy.DeploymentID, channel string) string {
-	return fmt.Sprintf("teal-%s-%d-%s@teal", db.installation, id, channel)
+func (db *DB) messageID(about, channel string) string {
+	return fmt.Sprintf("teal-%s-%s-%s@teal", db.installation, about, channel)
 }
 
 // Due gives deliveries whose time has come, the longest waiting first.

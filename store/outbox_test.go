@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -118,4 +119,31 @@ func TestRecipientsAreThePusherAndTheOwners(t *testing.T) {
 		ok(t, f.Revoke(t.Context(), owner, "shop"))
 	}
 	equal(t, "without owners that have mail", recipients("zoe"), "zoe@example.com anna@example.com")
+}
+
+func TestAnAlertAboutNoDeploymentIsPostedOnce(t *testing.T) {
+	f := newFixture(t)
+	certificate := func(episode string, app deploy.AppName) deploy.Alert {
+		return deploy.Alert{
+			Episode: episode, App: app, At: f.clock.Now(), Certificate: &deploy.Certificate{Host: "shop.test", NotAfter: f.clock.Now()},
+			Failure: deploy.Failure{Step: deploy.StepCertificate, Reason: "shop.test: certificate ended"},
+		}
+	}
+	for range 2 {
+		ok(t, f.PostAlert(t.Context(), certificate("certificate shop.test expired 1", "shop")))
+	}
+	ok(t, f.PostAlert(t.Context(), certificate("certificate of the server", "")))
+	f.reopen(t)
+	due := must(f.Due(t.Context(), f.clock.Now(), 10))(t)
+	equal(t, "deliveries", len(due), 4)
+	ids := map[string]bool{}
+	for _, d := range due {
+		ids[d.MessageID] = true
+	}
+	equal(t, "message ids", len(ids), 4)
+	equal(t, "host", due[0].Alert.Certificate.Host, "shop.test")
+	equal(t, "app of the server's", due[3].Alert.App, deploy.AppName(""))
+	if err := f.PostAlert(t.Context(), certificate("of no app", "nobody")); !errors.Is(err, deploy.ErrNotFound) {
+		t.Errorf("an alert about an app that is not there: %v", err)
+	}
 }

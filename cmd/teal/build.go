@@ -193,13 +193,14 @@ func (d *daemonParts) buildEdges(pushes gitserver.Limits) (err error) {
 		DefaultSchedule: d.PatchSchedule,
 		CheckDomain:     func(host string) error { return deploy.CheckDomain(host, d.Domain) },
 		CheckSchedule:   func(spec string) error { _, err := schedule.ParseSpec(spec); return err },
+		Certificates:    d.certs.OfApp,
 		NextPatch:       d.scheduler.NextRun, SBOM: sbom, MailSet: d.Mail.Host != "", HostFingerprints: d.git.HostFingerprints(),
 		Version: version, Log: d.log,
 	})
 	d.console = console.New(console.Config{
 		Store: d.db, Engine: d.engine, Authorize: authorize, Instances: d.runtime.List, Figures: d.router.Figures, Detours: d.engine.Traffic,
 		Traffic:       func() []console.Traffic { return traffic(d.router.Stats()) },
-		ProductionURL: d.productionURL, PreviewURL: d.previewURL, NextPatch: d.nextPatch, SSHHint: d.hint().Command(), GitRemote: d.hint().Remote,
+		ProductionURL: d.productionURL, PreviewURL: d.previewURL, Certificates: d.certs.OfApp, NextPatch: d.nextPatch, SSHHint: d.hint().Command(), GitRemote: d.hint().Remote,
 		HostFingerprints: d.git.HostFingerprints(), AlertsSummary: d.notifier.Summary(),
 		Secure: isHTTPS(d.ConsoleURL), Log: d.log,
 	})

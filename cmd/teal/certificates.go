@@ -19,7 +19,7 @@ func (c config) secure() bool { return len(c.TLS.Cert) > 0 || c.ACME.Email != ""
 // buildCertificates makes what the HTTPS front-end shows. The doors are open.
 func (d *daemonParts) buildCertificates() (err error) {
 	c := certs.Config{
-		Dir: filepath.Join(d.dir, "certs"), Log: d.log,
+		Dir: filepath.Join(d.dir, "certs"), Told: d.tellOfCertificate, Log: d.log,
 		Hosts: func() map[string]deploy.AppName { return d.router.Hosts() },
 	}
 	if len(d.TLS.Cert) != len(d.TLS.Key) {
@@ -61,6 +61,32 @@ func (d *daemonParts) acme() (*certs.ACME, error) {
 		return nil, fmt.Errorf("--acme-ca-file: %s holds no certificate", d.ACME.CAFile)
 	}
 	return a, nil
+}
+
+// tellOfCertificate has people told of one that ends, or that can't be had.
+func (d *daemonParts) tellOfCertificate(n certs.Notice) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	alert := deploy.Alert{
+		Episode: n.Episode, App: n.App, Certificate: &n.Certificate, At: n.At,
+		Failure: deploy.Failure{Step: deploy.StepCertificate, Reason: n.Host + ": " + n.Text(n.At), Hint: certificateHint(n.Certificate)},
+	}
+	if err := d.db.PostAlert(ctx, alert); err != nil {
+		d.log.Error("Cannot keep the alert about a certificate; it stands in the log only", "app", n.App, "error", err)
+	}
+	if n.App != "" {
+		if err := d.db.AddEvent(ctx, deploy.Event{App: n.App, Text: alert.Failure.Reason}); err != nil {
+			d.log.Warn("Cannot keep an event", "app", n.App, "error", err)
+		}
+	}
+	d.notifier.Wake()
+}
+
+func certificateHint(c deploy.Certificate) string {
+	if c.Own {
+		return "Somebody else renews this certificate: put the new one and its key into the files that are set. They are taken within seconds, without a restart."
+	}
+	return "The authority must reach this server under this name, at port 80 or 443 from outside: check the name's DNS and the firewall. The next try needs nothing of you."
 }
 
 // settleCertificates waits until the certificates that are kept are served.

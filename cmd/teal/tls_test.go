@@ -85,8 +85,18 @@ func TestAPushedAppGetsItsCertificates(t *testing.T) {
 		}
 	}
 	await("https://shop.teal.test/")
+	resp, err := visitor.Get("http://shop.teal.test/a%2Fb?c=%zz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if to, want := resp.Header.Get("Location"), "https://shop.teal.test:"+portOf(https)+"/a%2Fb?c=%zz"; resp.StatusCode != http.StatusPermanentRedirect || to != want {
+		t.Errorf("http answers %s to %q, want 308 to %q", resp.Status, to, want)
+	}
 	w.command(t, "root", "domains", "add", "shop", "www.example.com").exits(0)
 	await("https://www.example.com/")
+	w.command(t, "anna", "domains", "list", "shop").exits(0).
+		says("https://shop.teal.test:"+portOf(https)+" (always)  certificate valid until ", "www.example.com  certificate valid until ")
 	if n := ca.Orders(); n != 2 {
 		t.Errorf("%d certificates were asked for, not 2", n)
 	}

@@ -59,11 +59,19 @@ func runAlerts(ctx context.Context, j *job) error {
 	t := j.rows("WHEN", "APP", "WHAT", "CHANNEL", "STATE")
 	for _, d := range all {
 		t.add(j.ago(d.CreatedAt), string(d.Alert.App),
-			fmt.Sprintf("deployment %d, %s: %s", d.Alert.Deployment, d.Alert.Failure.Step, deploy.Clean(d.Alert.Failure.Reason, 60)),
+			aboutOf(d.Alert),
 			d.Channel, j.progress(d))
 	}
 	t.end()
 	return nil
+}
+
+// aboutOf says what an alert is about.
+func aboutOf(a deploy.Alert) string {
+	if a.Certificate != nil {
+		return deploy.Clean(a.Failure.Reason, 100)
+	}
+	return fmt.Sprintf("deployment %d, %s: %s", a.Deployment, a.Failure.Step, deploy.Clean(a.Failure.Reason, 60))
 }
 
 // deliveries gives those whose app the user may see.

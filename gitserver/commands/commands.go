@@ -45,6 +45,8 @@ type Config struct {
 	// CheckSchedule checks a patch schedule that was typed; its error wraps
 	// deploy.ErrBadName and is shown. nil: stored as typed.
 	CheckSchedule func(spec string) error
+	// Certificates tells of the TLS certificates for an app's hosts, by host; nil: TLS is not served.
+	Certificates func(app deploy.AppName) []deploy.Certificate
 	// NextPatch tells when the app will be patched next; false when it won't be.
 	// nil: not shown.
 	NextPatch func(app deploy.App) (time.Time, bool)
@@ -117,6 +119,9 @@ func New(c Config) *Set {
 	}
 	if c.CheckSchedule == nil {
 		c.CheckSchedule = func(string) error { return nil }
+	}
+	if c.Certificates == nil {
+		c.Certificates = func(deploy.AppName) []deploy.Certificate { return nil }
 	}
 	if c.NextPatch == nil {
 		c.NextPatch = func(deploy.App) (time.Time, bool) { return time.Time{}, false }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"teal/deploy"
 )
@@ -32,19 +34,52 @@ var domainsRow = command{
 }
 
 func runDomainsList(_ context.Context, j *job) error {
-	url := j.URL(string(j.app.Name))
+	link := j.URL(string(j.app.Name))
 	hosts := append([]string{}, j.app.Domains...)
 	slices.Sort(hosts)
+	shown := j.Certificates(j.app.Name)
 	if j.flags.on("json") {
-		return j.document(map[string]any{"app": j.app.Name, "url": url, "domains": hosts})
+		docs := []certificateDocument{}
+		for _, c := range shown {
+			docs = append(docs, certificateOf(c))
+		}
+		return j.document(map[string]any{"app": j.app.Name, "url": link, "domains": hosts, "certificates": docs})
 	}
-	if url != "" {
-		j.say("%s (always)", url)
+	about := map[string]string{}
+	for _, c := range shown {
+		about[c.Host] = "  " + c.Text(j.Now())
+	}
+	if link != "" {
+		j.say("%s (always)%s", link, about[hostOf(link)])
 	}
 	for _, h := range hosts {
-		j.say("%s", deploy.Clean(h, 300))
+		j.say("%s%s", deploy.Clean(h, 300), about[h])
 	}
 	return nil
+}
+
+func hostOf(link string) string {
+	u, err := url.Parse(link)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
+}
+
+type certificateDocument struct {
+	Host     string     `json:"host"`
+	Own      bool       `json:"own"`
+	Issuer   string     `json:"issuer"`
+	NotAfter *time.Time `json:"not_after"` // null: there is none
+	Error    string     `json:"error"`
+	Since    *time.Time `json:"since"`
+	Next     *time.Time `json:"next"`
+}
+
+func certificateOf(c deploy.Certificate) certificateDocument {
+	return certificateDocument{
+		Host: c.Host, Own: c.Own, Issuer: c.Issuer, NotAfter: stamp(c.NotAfter), Error: c.Error, Since: stamp(c.Since), Next: stamp(c.Next),
+	}
 }
 
 // host reads the host that was typed, and forgives what is copied along with one.

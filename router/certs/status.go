@@ -2,6 +2,8 @@ package certs
 
 import (
 	"crypto/tls"
+	"maps"
+	"slices"
 
 	"teal/deploy"
 )
@@ -16,6 +18,21 @@ func (m *Manager) Status(name string) deploy.Certificate {
 		h = &host{name: name} // no app has it, but an own certificate may
 	}
 	return m.status(h)
+}
+
+// OfApp gives what is known of the certificates for an app's hosts, by host;
+// hosts that TLS is not served for are left out.
+func (m *Manager) OfApp(app deploy.AppName) (out []deploy.Certificate) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(m.hosts)) {
+		if h := m.hosts[name]; h.app == app {
+			if c := m.status(h); c != (deploy.Certificate{}) {
+				out = append(out, c)
+			}
+		}
+	}
+	return out
 }
 
 func (m *Manager) status(h *host) deploy.Certificate {
