@@ -75,17 +75,17 @@ func handshake(addr string, c *tls.Config) (*tls.ConnectionState, error) {
 
 func TestAnOwnCertificateWinsForTheNamesItCovers(t *testing.T) {
 	t.Parallel()
-	own := writePair(t, t.TempDir(), 7, 90*24*time.Hour, nil, "*.example.com", "Shop.Example.ORG")
+	own := writePair(t, t.TempDir(), 7, 90*24*time.Hour, nil, "*.b1.example.com", "Shop.Example.ORG")
 	s := startSite(t, options{own: []certs.Pair{own}})
-	s.serve("shop", "shop.example.com", "shop.example.org", "*.example.com", "shop.example.net", "a.b.example.com")
+	s.serve("shop", "shop.b1.example.com", "shop.example.org", "*.b1.example.com", "shop.example.net", "a.b.b1.example.com")
 	s.await("shop.example.net")
-	s.await("a.b.example.com") // a wildcard is for one label
+	s.await("a.b.b1.example.com") // a wildcard is for one label
 	if n := s.ca.Orders(); n != 2 {
 		t.Errorf("%d certificates were asked for, not 2", n)
 	}
 	for host, want := range map[string]bool{
-		"shop.example.com": true, "shop.example.org": true, "SHOP.example.com": true, "other.example.com": true,
-		"shop.example.net": false, "a.b.example.com": false,
+		"shop.b1.example.com": true, "shop.example.org": true, "SHOP.b1.example.com": true, "other.b1.example.com": true,
+		"shop.example.net": false, "a.b.b1.example.com": false,
 	} {
 		state, err := handshake(s.https, &tls.Config{ServerName: host})
 		if err != nil {
@@ -94,10 +94,10 @@ func TestAnOwnCertificateWinsForTheNamesItCovers(t *testing.T) {
 			t.Errorf("%s is shown the own certificate: %t, want %t", host, got, want)
 		}
 	}
-	if c := s.Status("shop.example.com"); !c.Own || c.App != "shop" || c.Text(time.Now()) == "" {
+	if c := s.Status("shop.b1.example.com"); !c.Own || c.App != "shop" || c.Text(time.Now()) == "" {
 		t.Errorf("status is %+v", c)
 	}
-	if c := s.Status("*.example.com"); !c.Own {
+	if c := s.Status("*.b1.example.com"); !c.Own {
 		t.Errorf("status of the wildcard is %+v", c)
 	}
 	if _, err := handshake(s.https, &tls.Config{}); err != nil {
@@ -108,11 +108,11 @@ func TestAnOwnCertificateWinsForTheNamesItCovers(t *testing.T) {
 func TestAnUnknownNameIsRefusedWithAnAlert(t *testing.T) {
 	t.Parallel()
 	s := startSite(t, options{})
-	_, err := handshake(s.https, &tls.Config{ServerName: "stranger.example.com"})
+	_, err := handshake(s.https, &tls.Config{ServerName: "stranger.b2.example.com"})
 	if err == nil || !strings.Contains(err.Error(), "unrecognized name") {
 		t.Errorf("the handshake ends with %v, want unrecognized_name", err)
 	}
-	if _, err := handshake(s.https, &tls.Config{ServerName: "stranger.example.com", NextProtos: []string{"acme-tls/1"}}); err == nil {
+	if _, err := handshake(s.https, &tls.Config{ServerName: "stranger.b2.example.com", NextProtos: []string{"acme-tls/1"}}); err == nil {
 		t.Error("a challenge that nobody asked for is answered")
 	}
 }

@@ -1,6 +1,9 @@
 // Package certstest is an ACME authority for tests: letsencrypt/pebble in this
 // process, which really asks the hosts that it certifies. Its DNS gives the
 // same address for every name.
+//
+// certmagic keeps open challenges by name for the whole process: tests that run
+// at the same time ask for different names.
 package certstest
 
 import (
