@@ -38,6 +38,9 @@ type Config struct {
 	// Observe is how long a switch is watched for its receipt when there is
 	// traffic, even if nothing drains; 0: 2 s.
 	Observe time.Duration
+	// Trial is how long the workers of a new release have to stay up before it is
+	// promoted; 0: 2 s.
+	Trial time.Duration
 	// Retry is the pause before a step right of the bar is tried again; 0: 1 s,
 	// doubling to 30 s.
 	Retry time.Duration
@@ -85,6 +88,9 @@ func New(c Config) *Engine {
 	}
 	if c.Observe == 0 {
 		c.Observe = 2 * time.Second
+	}
+	if c.Trial == 0 {
+		c.Trial = 2 * time.Second
 	}
 	if c.Retry == 0 {
 		c.Retry = time.Second

@@ -12,7 +12,9 @@ type Instance struct {
 	App     AppName
 	Color   Color
 	Release int
-	Index   int            // 1 to Settings.Instances
+	// Process is "" for web, which requests go to, else the name of a worker.
+	Process string
+	Index   int            // 1 to the number of instances of the process
 	Addr    netip.AddrPort // where the app listens; valid while Running
 	Running bool
 	// Exit is how the container ended; meaningful while it is not Running.
@@ -29,6 +31,9 @@ type Exit struct {
 type Spec struct {
 	Release Release
 	Color   Color
+	// Workers: the release's workers shall run too. Without it those that are
+	// there are left alone.
+	Workers bool
 }
 
 // Route is where an app's requests go. It is a value: handing the router

@@ -19,11 +19,16 @@ type keeper struct {
 	timer    *time.Timer // the next look that is due by time
 	failures int         // looks in a row that failed
 
-	// The live release is started again at once when it ended for the first
-	// time, then with growing pauses. Used by the keeper's goroutine only.
-	repaired   int       // the release that was started again
-	repairs    int       // how often in a row
-	repairedAt time.Time // the last time
+	// Used by the keeper's goroutine only.
+	web, workers repairs
+}
+
+// repairs are the times that the live release was started again: at once when
+// it ended for the first time, then with growing pauses.
+type repairs struct {
+	release int
+	n       int // in a row
+	at      time.Time
 }
 
 // Pauses between looks that failed, and between repairs.
@@ -151,11 +156,12 @@ func (w *worker) keep(ctx context.Context) (next time.Duration, err error) {
 		return 0, err
 	}
 	repair, errLive := w.keepLive(ctx, app)
+	again, errWorkers := w.keepWorkers(ctx, app, w.candidateNow())
 	sleep, errRest := w.keepPrevious(ctx, app, protected)
 	errStrays := w.removeStrays(ctx, app, protected)
 	w.e.point(ctx, w.app)
 	errOld := w.retain(ctx, app, protected)
-	return sooner(repair, sleep), errors.Join(errLive, errRest, errStrays, errOld)
+	return sooner(sooner(repair, again), sleep), errors.Join(errLive, errWorkers, errRest, errStrays, errOld)
 }
 
 // sooner gives the shorter of two waits; 0 is none.
@@ -177,6 +183,13 @@ func (w *worker) protected() map[int]bool {
 	return p
 }
 
+// candidateNow is the release that a job is bringing up; 0: none.
+func (w *worker) candidateNow() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.candidate
+}
+
 // keepLive has the live release running. When it was started again just now
 // and ended again, it tells how long the next try has to wait.
 func (w *worker) keepLive(ctx context.Context, app App) (next time.Duration, err error) {
@@ -191,7 +204,7 @@ func (w *worker) keepLive(ctx context.Context, app App) (next time.Duration, err
 		return 0, nil
 	}
 	w.e.pointTo(app) // what still runs is routed first: a repair may take its time
-	if left := w.keeper.untilRepair(r.Number, w.e.Now()); left > 0 {
+	if left := w.keeper.web.until(r.Number, w.e.Now()); left > 0 {
 		return left, nil
 	}
 	if r.Settings.SingleWriter {
@@ -205,28 +218,28 @@ func (w *worker) keepLive(ctx context.Context, app App) (next time.Duration, err
 		return 0, fmt.Errorf("cannot have %s running: %w", r.Name(), err)
 	}
 	w.e.observed(w.app, instances)
-	w.keeper.repair(r.Number, w.e.Now())
+	w.keeper.web.note(r.Number, w.e.Now())
 	if len(runningOf(instances, r.Number)) < max(1, r.Settings.Instances) {
-		return w.keeper.untilRepair(r.Number, w.e.Now()), nil
+		return w.keeper.web.until(r.Number, w.e.Now()), nil
 	}
 	return 0, nil
 }
 
-// repair notes that the release was started again.
-func (k *keeper) repair(release int, now time.Time) {
-	if k.repaired != release || now.Sub(k.repairedAt) > wellAfter {
-		k.repairs = 0
+// note notes that the release was started again.
+func (r *repairs) note(release int, now time.Time) {
+	if r.release != release || now.Sub(r.at) > wellAfter {
+		r.n = 0
 	}
-	k.repaired, k.repairedAt = release, now
-	k.repairs++
+	r.release, r.at = release, now
+	r.n++
 }
 
 // untilRepair is how long the release must wait to be started again.
-func (k *keeper) untilRepair(release int, now time.Time) time.Duration {
-	if k.repaired != release || k.repairs == 0 || now.Sub(k.repairedAt) > wellAfter {
+func (r *repairs) until(release int, now time.Time) time.Duration {
+	if r.release != release || r.n == 0 || now.Sub(r.at) > wellAfter {
 		return 0
 	}
-	return max(0, k.repairedAt.Add(backOff(k.repairs)).Sub(now))
+	return max(0, r.at.Add(backOff(r.n)).Sub(now))
 }
 
 // keepPrevious puts the replaced release to sleep when its grace is over, and

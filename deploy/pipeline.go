@@ -111,6 +111,9 @@ func (w *worker) bringUp(j *job, r Release) error {
 	if err := w.shift(j, r); err != nil {
 		return err
 	}
+	if err := w.startWorkers(j, r); err != nil {
+		return err
+	}
 	return w.promote(j, r)
 }
 

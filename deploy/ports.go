@@ -96,7 +96,7 @@ type Builder interface {
 // has no memory: a new one on the same Engine knows the same.
 type Runtime interface {
 	// Start makes the Spec true: all instances of the release exist in that
-	// color and run. Those that run are left alone, stopped ones are started
+	// color and run, those of workers only if the Spec says so. Those that run are left alone, stopped ones are started
 	// again, missing ones are created; ones of the release in the other color
 	// are removed first. It returns them in order of Index when all
 	// run (which does not mean that they answer). On error nothing is undone; the
@@ -105,6 +105,8 @@ type Runtime interface {
 	// Stop sends SIGTERM to every instance of the release, SIGKILL after
 	// timeout, and keeps the containers for Start. Stopped ones are no error.
 	Stop(ctx context.Context, app AppName, release int, timeout time.Duration) error
+	// StopWorkers does the same to the instances of the release's workers alone.
+	StopWorkers(ctx context.Context, app AppName, release int, timeout time.Duration) error
 	// Remove stops (at once) and removes every instance of the release. None is no error.
 	Remove(ctx context.Context, app AppName, release int) error
 	// List gives every instance of every app that the Engine has, running or

@@ -154,6 +154,7 @@ func (w *worker) settleSwitch(ctx context.Context, j *job, h handover, moved boo
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(w.lifetime(), cancel)()
+	w.e.tend(w.app) // the old workers stop now, not when the last request is answered
 	if h.old != 0 {
 		w.finishRequests(ctx, j, h)
 	}

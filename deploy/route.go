@@ -39,7 +39,7 @@ func (e *Engine) route(app App, instances []Instance) Route {
 func runningOf(instances []Instance, release int) []Instance {
 	var out []Instance
 	for _, in := range instances {
-		if release != 0 && in.Release == release && in.Running && in.Addr.IsValid() {
+		if release != 0 && in.Release == release && in.Process == "" && in.Running && in.Addr.IsValid() {
 			out = append(out, in)
 		}
 	}
@@ -123,7 +123,10 @@ func (e *Engine) observed(app AppName, instances []Instance) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	others := slices.DeleteFunc(slices.Clone(e.known[app]), func(in Instance) bool { return in.Release == instances[0].Release })
+	workers := slices.ContainsFunc(instances, func(in Instance) bool { return in.Process != "" })
+	others := slices.DeleteFunc(slices.Clone(e.known[app]), func(in Instance) bool {
+		return in.Release == instances[0].Release && (in.Process == "" || workers)
+	})
 	e.known[app] = append(others, instances...)
 }
 

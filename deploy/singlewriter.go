@@ -88,6 +88,9 @@ func (w *worker) replace(j *job, r, live Release) error {
 	if err := w.probe(j, probed, instances); err != nil {
 		return err
 	}
+	if err := w.startWorkers(j, r); err != nil {
+		return err
+	}
 	j.held = w.e.Now().Sub(began)
 	j.journal.say("==> Requests waited for %s", seconds(j.held))
 	return w.promote(j, r)

@@ -63,6 +63,9 @@ func (w *worker) promoteStaged(j *job) error {
 	if err := w.shift(j, r); err != nil {
 		return err
 	}
+	if err := w.startWorkers(j, r); err != nil {
+		return err
+	}
 	return w.promote(j, r)
 }
 

@@ -22,9 +22,16 @@ type body struct {
 }
 
 // instanceBody is the container of one instance.
-func (d *Docker) instanceBody(spec deploy.Spec, b badge, lan lan) body {
+func (d *Docker) instanceBody(spec deploy.Spec, s seat, lan lan) body {
+	b := s.badge
 	config := common(spec.Release, spec.Color)
+	if len(s.argv) > 0 {
+		config.Entrypoint, config.Cmd = s.argv, nil
+	}
 	config.Hostname = fmt.Sprintf("%s-%s-%d", b.app, b.color, b.index)
+	if b.process != "" {
+		config.Hostname = fmt.Sprintf("%s-%s-%s-%d", b.app, b.color, b.process, b.index)
+	}
 	config.Labels = d.labels(b)
 	return body{config, d.hardened(spec.Release.Settings, lan), lan.endpoint(b.address)}
 }

@@ -38,6 +38,9 @@ func (d *Docker) held(ctx context.Context, app deploy.AppName) ([]held, error) {
 		if a.badge.release != b.badge.release {
 			return a.badge.release - b.badge.release
 		}
+		if c := strings.Compare(a.badge.process, b.badge.process); c != 0 {
+			return c // web, which is "", first
+		}
 		return a.badge.index - b.badge.index
 	})
 	return all, nil

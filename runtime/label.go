@@ -20,6 +20,7 @@ const (
 	labelApp       = "teal.app"
 	labelColor     = "teal.color"
 	labelRelease   = "teal.release"
+	labelProcess   = "teal.process" // of a worker; not there on web
 	labelIndex     = "teal.index"
 	labelAddress   = "teal.address" // the fixed IP address
 	labelSpec      = "teal.spec"    // fingerprint of what the container was made from
@@ -31,6 +32,7 @@ type badge struct {
 	app     deploy.AppName
 	color   deploy.Color
 	release int
+	process string // "" is web
 	index   int
 	address netip.Addr
 	spec    string
@@ -38,7 +40,7 @@ type badge struct {
 
 // labels writes a badge onto a container.
 func (d *Docker) labels(b badge) map[string]string {
-	return map[string]string{
+	all := map[string]string{
 		labelNamespace: d.config.Namespace,
 		labelApp:       string(b.app),
 		labelColor:     string(b.color),
@@ -47,6 +49,10 @@ func (d *Docker) labels(b badge) map[string]string {
 		labelAddress:   b.address.String(),
 		labelSpec:      b.spec,
 	}
+	if b.process != "" {
+		all[labelProcess] = b.process
+	}
+	return all
 }
 
 // badge reads the labels of a container; false when it is no instance of this
@@ -56,7 +62,7 @@ func (d *Docker) badge(labels map[string]string) (badge, bool) {
 	if err != nil || labels[labelNamespace] != d.config.Namespace || labels[labelOnce] != "" {
 		return badge{}, false
 	}
-	b := badge{app: app, color: deploy.Color(labels[labelColor]), spec: labels[labelSpec]}
+	b := badge{app: app, color: deploy.Color(labels[labelColor]), spec: labels[labelSpec], process: labels[labelProcess]}
 	if b.color != deploy.Blue && b.color != deploy.Green {
 		return badge{}, false
 	}
@@ -74,17 +80,29 @@ func (d *Docker) badge(labels map[string]string) (badge, bool) {
 
 func (b badge) instance(id string) deploy.Instance {
 	return deploy.Instance{
-		ID: id, App: b.app, Color: b.color, Release: b.release, Index: b.index,
+		ID: id, App: b.app, Color: b.color, Release: b.release, Process: b.process, Index: b.index,
 		Addr: netip.AddrPortFrom(b.address, deploy.Port),
 	}
 }
 
 func (b badge) String() string {
-	return fmt.Sprintf("%s %s %s.%d", b.app, b.color, deploy.ReleaseName(b.release), b.index)
+	return fmt.Sprintf("%s %s %s", b.app, b.color, b.seat())
+}
+
+// seat names the instance among those of its app and color: "v14.1", or
+// "v14 mailer.1" for one of a worker.
+func (b badge) seat() string {
+	if b.process == "" {
+		return fmt.Sprintf("%s.%d", deploy.ReleaseName(b.release), b.index)
+	}
+	return fmt.Sprintf("%s %s.%d", deploy.ReleaseName(b.release), b.process, b.index)
 }
 
 // containerName is for people who look at the Engine; the labels are what counts.
 func (d *Docker) containerName(b badge) string {
+	if b.process != "" {
+		return fmt.Sprintf("teal-%s-%s-%s-v%d-%s-%d", d.config.Namespace, b.app, b.color, b.release, b.process, b.index)
+	}
 	return fmt.Sprintf("teal-%s-%s-%s-v%d-%d", d.config.Namespace, b.app, b.color, b.release, b.index)
 }
 
@@ -103,14 +121,15 @@ func (d *Docker) mine(app deploy.AppName) filters.Args {
 
 // fingerprint names what a container is made from. It leaves out how Teal makes
 // containers: a newer Teal must not remake the ones that serve.
-func fingerprint(r deploy.Release) string {
+func fingerprint(r deploy.Release, argv []string) string {
 	bits, err := json.Marshal(struct {
 		Image  string
 		Env    map[string]string
 		Memory int64
 		CPUs   float64
 		PIDs   int64
-	}{r.Image, r.Env, r.Settings.Memory, r.Settings.CPUs, r.Settings.PIDs})
+		Argv   []string `json:",omitempty"`
+	}{r.Image, r.Env, r.Settings.Memory, r.Settings.CPUs, r.Settings.PIDs, argv})
 	if err != nil {
 		panic(err) // a NaN of cores, which no parser lets through
 	}

@@ -108,7 +108,7 @@ func (d *Docker) Logs(ctx context.Context, app deploy.AppName, follow bool, line
 }
 
 func prefix(b badge) string {
-	return fmt.Sprintf("%s %s.%d | ", b.color, deploy.ReleaseName(b.release), b.index)
+	return fmt.Sprintf("%s %s | ", b.color, b.seat())
 }
 
 // since asks for what was written after t.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"github.com/containerd/errdefs"
@@ -80,7 +81,29 @@ type seat struct {
 	id    string
 	state container.ContainerState
 	badge badge
-	began bool // by this Start
+	argv  []string // nil: the image's own command
+	began bool     // by this Start
+}
+
+// seats are what the spec wants to be there, web first.
+func seats(spec deploy.Spec) []seat {
+	var all []seat
+	add := func(process string, argv []string, n int) {
+		print := fingerprint(spec.Release, argv)
+		for i := range n {
+			all = append(all, seat{argv: argv, badge: badge{
+				app: spec.Release.App, color: spec.Color, release: spec.Release.Number, process: process, index: i + 1, spec: print,
+			}})
+		}
+	}
+	s := spec.Release.Settings
+	add("", s.Web, s.Instances)
+	if spec.Workers {
+		for _, p := range s.Workers {
+			add(p.Name, p.Argv, p.Instances)
+		}
+	}
+	return all
 }
 
 // address takes an address that no instance has.
@@ -103,11 +126,7 @@ func (d *Docker) seating(ctx context.Context, spec deploy.Spec) (*seating, error
 	if err != nil {
 		return nil, fmt.Errorf("cannot list the instances of %s: %w", spec.Release.App, err)
 	}
-	s := &seating{spec: spec, lan: lan, used: map[netip.Addr]bool{}, seats: make([]seat, spec.Release.Settings.Instances)}
-	print := fingerprint(spec.Release)
-	for i := range s.seats {
-		s.seats[i].badge = badge{app: spec.Release.App, color: spec.Color, release: spec.Release.Number, index: i + 1, spec: print}
-	}
+	s := &seating{spec: spec, lan: lan, used: map[netip.Addr]bool{}, seats: seats(spec)}
 	for _, h := range there {
 		if h.badge.release == spec.Release.Number && !s.takes(h) {
 			d.config.Log.Info("removing a left-over instance", "app", h.badge.app, "color", h.badge.color, "release", h.badge.release, "instance", h.id)
@@ -123,10 +142,14 @@ func (d *Docker) seating(ctx context.Context, spec deploy.Spec) (*seating, error
 
 // takes gives the container its seat, if it is what the seat should hold.
 func (s *seating) takes(h held) bool {
-	if h.badge.index > len(s.seats) || h.state == container.StateDead || h.state == container.StateRemoving {
+	if h.badge.process != "" && !s.spec.Workers && h.badge.color == s.spec.Color {
+		return true // left alone
+	}
+	i := slices.IndexFunc(s.seats, func(x seat) bool { return x.badge.process == h.badge.process && x.badge.index == h.badge.index })
+	if i < 0 || h.state == container.StateDead || h.state == container.StateRemoving {
 		return false
 	}
-	seat := &s.seats[h.badge.index-1]
+	seat := &s.seats[i]
 	if seat.id != "" || h.badge.color != seat.badge.color || h.badge.spec != seat.badge.spec {
 		return false
 	}
@@ -161,7 +184,7 @@ func (d *Docker) createAndStart(ctx context.Context, s *seating, seat *seat) (er
 	if seat.badge.address, err = s.address(seat.badge.index); err != nil {
 		return err
 	}
-	seat.id, err = d.create(ctx, d.containerName(seat.badge), d.instanceBody(s.spec, seat.badge, s.lan), deploy.StepStart)
+	seat.id, err = d.create(ctx, d.containerName(seat.badge), d.instanceBody(s.spec, *seat, s.lan), deploy.StepStart)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -18,9 +19,22 @@ func (d *Docker) Stop(ctx context.Context, app deploy.AppName, release int, time
 	if err != nil {
 		return fmt.Errorf("cannot stop %s of %s: %w", deploy.ReleaseName(release), app, err)
 	}
-	return each(len(there), deploy.MaxInstances, func(i int) error {
-		if err := d.stop(ctx, there[i], timeout); err != nil {
-			return fmt.Errorf("cannot stop %s: %w", there[i].badge, err)
+	return d.stopAll(ctx, there, timeout)
+}
+
+// StopWorkers stops the instances of the release's workers; see deploy.Runtime.
+func (d *Docker) StopWorkers(ctx context.Context, app deploy.AppName, release int, timeout time.Duration) error {
+	there, err := d.heldOf(ctx, app, release)
+	if err != nil {
+		return fmt.Errorf("cannot stop the workers of %s of %s: %w", deploy.ReleaseName(release), app, err)
+	}
+	return d.stopAll(ctx, slices.DeleteFunc(there, func(h held) bool { return h.badge.process == "" }), timeout)
+}
+
+func (d *Docker) stopAll(ctx context.Context, all []held, timeout time.Duration) error {
+	return each(len(all), deploy.MaxInstances, func(i int) error {
+		if err := d.stop(ctx, all[i], timeout); err != nil {
+			return fmt.Errorf("cannot stop %s: %w", all[i].badge, err)
 		}
 		return nil
 	})

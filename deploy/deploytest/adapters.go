@@ -163,6 +163,16 @@ func (a runtimeAdapter) Stop(_ context.Context, app deploy.AppName, release int,
 	})
 }
 
+func (a runtimeAdapter) StopWorkers(_ context.Context, app deploy.AppName, release int, _ time.Duration) error {
+	return a.do("StopWorkers", func() error {
+		return a.w.Runtime.each(app, release, func(_ string, in *instance) {
+			if in.Process != "" {
+				in.stop(deploy.Exit{Code: 143})
+			}
+		})
+	})
+}
+
 func (a runtimeAdapter) Remove(_ context.Context, app deploy.AppName, release int) error {
 	a.spare(app, release)
 	return a.do("Remove", func() error {

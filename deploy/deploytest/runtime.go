@@ -100,7 +100,11 @@ func (r *Runtime) list(want func(*instance) bool) []string {
 	out := []string{}
 	for _, in := range r.instances {
 		if want(in) {
-			out = append(out, fmt.Sprintf("%s v%d.%d", in.Color, in.Release, in.Index))
+			name := ""
+			if in.Process != "" {
+				name = " " + in.Process
+			}
+			out = append(out, fmt.Sprintf("%s v%d%s.%d", in.Color, in.Release, name, in.Index))
 		}
 	}
 	return sorted(out)
@@ -114,8 +118,8 @@ func (r *Runtime) start(spec deploy.Spec) ([]deploy.Instance, error) {
 	}
 	var out []deploy.Instance
 	rel := spec.Release
-	for i := 1; i <= rel.Settings.Instances; i++ {
-		key := fmt.Sprintf("%s/%d/%d", rel.App, rel.Number, i)
+	for _, seat := range seats(spec) {
+		key := fmt.Sprintf("%s/%d/%s%d", rel.App, rel.Number, seat.Process, seat.Index)
 		in := r.instances[key]
 		if in != nil && in.Color != spec.Color {
 			in.stop(deploy.Exit{})
@@ -123,7 +127,7 @@ func (r *Runtime) start(spec deploy.Spec) ([]deploy.Instance, error) {
 		}
 		if in == nil {
 			in = &instance{text: strings.TrimPrefix(rel.Image, "sha256:")}
-			in.Instance = deploy.Instance{ID: key, App: rel.App, Color: spec.Color, Release: rel.Number, Index: i}
+			in.Instance = deploy.Instance{ID: key, App: rel.App, Color: spec.Color, Release: rel.Number, Process: seat.Process, Index: seat.Index}
 			r.instances[key] = in
 		}
 		r.oneWriter(in)
@@ -137,6 +141,21 @@ func (r *Runtime) start(spec deploy.Spec) ([]deploy.Instance, error) {
 		out = append(out, in.Instance)
 	}
 	return out, nil
+}
+
+// seats are the instances that the spec wants.
+func seats(spec deploy.Spec) (all []deploy.Instance) {
+	for i := range spec.Release.Settings.Instances {
+		all = append(all, deploy.Instance{Index: i + 1})
+	}
+	for _, p := range spec.Release.Settings.Workers {
+		for i := range p.Instances {
+			if spec.Workers {
+				all = append(all, deploy.Instance{Process: p.Name, Index: i + 1})
+			}
+		}
+	}
+	return all
 }
 
 // oneWriter fails the test when a single writer would run beside another
@@ -168,7 +187,7 @@ func (in *instance) start() error {
 	in.server.Start()
 	in.Addr = netip.MustParseAddrPort(l.Addr().String())
 	in.Running, in.Exit = true, deploy.Exit{}
-	if strings.Contains(in.text, "exits") {
+	if strings.Contains(in.text, "exits") || in.Process != "" && strings.Contains(in.text, "tired") {
 		in.stop(deploy.Exit{Code: 3})
 	}
 	return nil

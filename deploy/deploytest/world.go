@@ -90,7 +90,7 @@ func (w *World) OpenWith(plan func(*Daemon)) *Daemon {
 		Store: storeAdapter{a}, Repositories: reposAdapter{a}, Builder: builderAdapter{a},
 		Runtime: runtimeAdapter{a}, Bench: benchAdapter{a}, Router: routerAdapter{a},
 		Domain: "test", Defaults: &settings, Budget: w.Budget, Probe: a.probe, Now: w.Now,
-		Observe: time.Millisecond, Retry: time.Millisecond, Pace: 2 * time.Millisecond,
+		Observe: time.Millisecond, Trial: time.Millisecond, Retry: time.Millisecond, Pace: 2 * time.Millisecond,
 		Log: slog.New(slog.NewTextHandler(testWriter{w.t}, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	d := &Daemon{Engine: e, Router: a.r, g: a.generation, w: w}
@@ -220,6 +220,9 @@ func (w *World) build(ctx context.Context, req deploy.BuildRequest, log io.Write
 	s.SingleWriter = s.SingleWriter || strings.Contains(text, "single")
 	if strings.Contains(text, "hasty") {
 		s.Drain = time.Nanosecond
+	}
+	if strings.Contains(text, "workers") {
+		s.Workers = []deploy.Process{{Name: "mailer", Argv: []string{"mail"}, Instances: 2}}
 	}
 	if strings.Contains(text, "migrates badly") {
 		s.Release = []string{"fail"}

@@ -1,10 +1,12 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -39,6 +41,7 @@ type slot struct {
 }
 
 type instanceDocument struct {
+	Process string `json:"process,omitempty"` // of a worker; not there on web
 	Index   int    `json:"index"`
 	ID      string `json:"id"`
 	Running bool   `json:"running"`
@@ -135,7 +138,9 @@ func (j *job) slots(ctx context.Context, a deploy.App, instances []deploy.Instan
 			}
 		}
 		j.lead(&s, a)
-		slices.SortFunc(s.Instances, func(a, b instanceDocument) int { return a.Index - b.Index })
+		slices.SortFunc(s.Instances, func(a, b instanceDocument) int {
+			return cmp.Or(strings.Compare(a.Process, b.Process), a.Index-b.Index)
+		})
 		both = append(both, s)
 	}
 	return both, nil
@@ -214,12 +219,20 @@ func (j *job) hold(a deploy.App, c deploy.Color, recent []deploy.Deployment) slo
 }
 
 func instanceOf(in deploy.Instance) instanceDocument {
-	doc := instanceDocument{Index: in.Index, ID: in.ID[:min(len(in.ID), 12)], Running: in.Running}
+	doc := instanceDocument{Process: in.Process, Index: in.Index, ID: in.ID[:min(len(in.ID), 12)], Running: in.Running}
 	if !in.Running {
 		code := in.Exit.Code
 		doc.Exit, doc.OOM = &code, in.Exit.OOM
 	}
 	return doc
+}
+
+// name tells the instance from the others of its release: "2", or "mailer.1".
+func (in instanceDocument) name() string {
+	if in.Process == "" {
+		return strconv.Itoa(in.Index)
+	}
+	return fmt.Sprintf("%s.%d", in.Process, in.Index)
 }
 
 // tally says how many instances run, and how the others ended.
@@ -233,9 +246,9 @@ func tally(all []instanceDocument) string {
 		case in.Running:
 			running++
 		case in.OOM:
-			ends += fmt.Sprintf(", %d: out of memory", in.Index)
+			ends += fmt.Sprintf(", %s: out of memory", in.name())
 		case in.Exit != nil && *in.Exit != 0:
-			ends += fmt.Sprintf(", %d: exit %d", in.Index, *in.Exit)
+			ends += fmt.Sprintf(", %s: exit %d", in.name(), *in.Exit)
 		}
 	}
 	if running == 0 && ends == "" {
