@@ -31,6 +31,7 @@ type panel struct {
 
 // instanceView is one container.
 type instanceView struct {
+	Process string // of a worker; "" is web
 	Index   int
 	Addr    string
 	State   string // "running", "stopped", "exit 137: out of memory"
@@ -194,7 +195,7 @@ func (c *Console) fill(out *panel, p picture, number int) {
 }
 
 func viewInstance(in deploy.Instance) instanceView {
-	out := instanceView{Index: in.Index, Running: in.Running, State: "stopped"}
+	out := instanceView{Process: in.Process, Index: in.Index, Running: in.Running, State: "stopped"}
 	switch {
 	case in.Running:
 		out.State = "running"
