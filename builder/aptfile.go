@@ -35,13 +35,3 @@ func readAptfile(ctx context.Context, t *tree) ([]string, error) {
 	}
 	return packages, nil
 }
-
-// hasApt tells whether the Aptfile has a package whose name begins so.
-func (t *tree) hasApt(prefix string) bool {
-	for _, name := range t.apt {
-		if strings.HasPrefix(name, prefix) {
-			return true
-		}
-	}
-	return false
-}

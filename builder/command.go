@@ -79,8 +79,3 @@ func oneCommand(line string) bool {
 	}
 	return !assignment.MatchString(line) && !strings.ContainsAny(line, "|&;()\n`")
 }
-
-// shellLine tells whether an argv has the image's shell in it.
-func shellLine(argv []string) bool {
-	return len(argv) == 3 && argv[0] == "/bin/sh" && argv[1] == "-c"
-}

@@ -120,7 +120,7 @@ func TestBuildSecretIsInNoLayerNoHistoryAndNoLog(t *testing.T) {
 	const secret = "correct-horse-battery-staple"
 	req := request(withTool(nil,
 		`RUN --mount=type=secret,id=TOKEN ["/tool", "write", "/used", "yes"]`,
-		`RUN --mount=type=secret,id=TOKEN,required ["/tool", "list", "/run/secrets"]`))
+		`RUN --mount=type=secret,id=TOKEN,required ["/tool", "list", "/run/secrets", "`+b.ns+`"]`)) // a name of its own: never cached
 	req.Secrets = map[string]string{"TOKEN": secret}
 	built, log := b.build(req)
 	contains(t, log, "found TOKEN")

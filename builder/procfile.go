@@ -31,7 +31,6 @@ type declaredWorker struct {
 }
 
 type declaredCron struct {
-	name string
 	line string
 	job  deploy.CronJob
 }
