@@ -13,7 +13,7 @@ import (
 
 func TestMemoryHogIsKilledAtTheCeilingAndSaysSo(t *testing.T) {
 	b := newBench(t, func(c *Config) { c.MaxMemory = 2 << 30 })
-	f, _ := b.refused(request(withTool(nil, `RUN ["/tool", "hog"]`)))
+	f, _ := b.refused(request(withTool(nil, fmt.Sprintf(`RUN ["/tool", "hog", %q]`, b.ns))))
 	if !strings.Contains(f.Reason, "was killed (exit code 137): it probably ran out of memory") {
 		t.Errorf("reason is %q", f.Reason)
 	}
@@ -24,7 +24,7 @@ func TestMemoryHogIsKilledAtTheCeilingAndSaysSo(t *testing.T) {
 
 func TestForkBombEndsAtTheCeiling(t *testing.T) {
 	b := newBench(t)
-	f, _ := b.refused(request(withTool(nil, `RUN ["/tool", "fork"]`)))
+	f, _ := b.refused(request(withTool(nil, fmt.Sprintf(`RUN ["/tool", "fork", %q]`, b.ns))))
 	if !strings.Contains(f.Reason, "ended with exit code") {
 		t.Errorf("reason is %q", f.Reason)
 	}

@@ -50,10 +50,10 @@ func TestWhatChangedMeanwhileIsNotDone(t *testing.T) {
 			"By now v13 serves",
 		},
 		"nothing is staged any more": {
-			func(a *deploy.App) { a.Staged = 0 }, "/promote", []string{"staged", "15"}, "v15, which is not staged any more",
+			func(a *deploy.App) { a.Staged = 0 }, "/promote", []string{"staged", "15"}, "v15, which does not wait for it any more",
 		},
 		"another one is staged": {
-			func(a *deploy.App) { a.Staged = 16 }, "/promote", []string{"staged", "15"}, "v15, which is not staged any more",
+			func(a *deploy.App) { a.Staged = 16 }, "/promote", []string{"staged", "15"}, "v15, which does not wait for it any more",
 		},
 		"the deployment is over":          {func(*deploy.App) {}, "/cancel", []string{"deployment", "41"}, "not under way any more"},
 		"redeploy of what does not serve": {func(a *deploy.App) { a.Live = 15 }, "/redeploy", []string{"live", "14"}, "By now v15 serves"},

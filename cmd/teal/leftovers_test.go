@@ -21,7 +21,8 @@ func labeled(namespace, app string) filters.Args {
 	return f
 }
 
-// containers lists the app's containers: "blue v1 running".
+// containers lists the app's containers: "blue v1 running". Left out is what is
+// made to read an image's packages, at any time, and never runs.
 func (a *app) containers() []string {
 	a.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -32,6 +33,9 @@ func (a *app) containers() []string {
 	}
 	var out []string
 	for _, c := range list {
+		if c.Labels["teal.once"] != "" && c.State == "created" {
+			continue
+		}
 		what := fmt.Sprintf("%s v%s %s", c.Labels["teal.color"], c.Labels["teal.release"], c.State)
 		if c.Labels["teal.once"] != "" {
 			what = "throw-away " + c.State
