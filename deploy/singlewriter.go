@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -137,8 +138,10 @@ func (w *worker) startAlone(j *job, app App, r, live Release) ([]Instance, error
 
 // alone stops every release of the app but one. The caller holds place.
 func (w *worker) alone(ctx context.Context, release int, stop time.Duration) error {
-	for _, other := range releasesOf(w.e.instances(w.app)) {
-		if other == release || len(runningOf(w.e.instances(w.app), other)) == 0 {
+	instances := w.e.instances(w.app) // workers write, too
+	for _, other := range releasesOf(instances) {
+		runs := func(in Instance) bool { return in.Release == other && in.Running }
+		if other == release || !slices.ContainsFunc(instances, runs) {
 			continue
 		}
 		leave, cancel := context.WithTimeout(ctx, 2*time.Second)
