@@ -115,6 +115,9 @@ func (c *clientConn) await() bool {
 // handle reads one request and takes it through; true: the connection is to be broken.
 func (c *clientConn) handle(x *exchange) (broken bool) {
 	defer func() { broken = x.broken }()
+	if c.tied.Load() != nil {
+		c.tied.Store(nil)
+	}
 	c.over = true // a head that does not come is no answer broken off
 	head, malformed := c.readHead()
 	if head == nil && malformed == nil {
@@ -223,8 +226,10 @@ func (c *clientConn) smallBody(x *exchange) ([]byte, error) {
 	if c.left > smallBody || int(c.left) > len(*s.buf)-tailRoom-s.r {
 		return nil, nil
 	}
+	if int64(len(s.atHand())) < c.left {
+		s.exactly(x.router.limits.Body) // for the whole of it: it is small
+	}
 	for int64(len(s.atHand())) < c.left {
-		s.within(x.router, x.router.now(), x.router.limits.Body)
 		if err := s.fill(); err != nil {
 			return nil, short(err)
 		}
@@ -296,23 +301,23 @@ func (c *clientConn) readLength(p []byte) (n int, err error) {
 
 // readChunks reads by way of the buffer, behind the head, so that what follows
 // the body stays there.
-func (c *clientConn) readChunks(p []byte) (int, error) {
+func (c *clientConn) readChunks(p []byte) (total int, err error) {
 	s := &c.src
 	for {
-		for !s.empty() && !c.chunks.Done() {
+		for !s.empty() && !c.chunks.Done() && total < len(p) {
 			at := s.atHand()
-			at = at[:min(len(at), max(len(p), 1))]
-			data, n, malformed := c.chunks.Next(at)
+			data, n, malformed := c.chunks.Next(at[:min(len(at), len(p)-total)])
 			if malformed != nil {
 				c.body = bodyBroken
 				return 0, malformed
 			}
 			s.skip(n)
-			if len(data) > 0 {
-				return copy(p, data), nil
-			}
+			total += copy(p[total:], data)
 		}
-		if c.chunks.Done() {
+		switch {
+		case total > 0:
+			return total, nil
+		case c.chunks.Done():
 			c.body = bodyRead
 			return 0, io.EOF
 		}
@@ -320,6 +325,16 @@ func (c *clientConn) readChunks(p []byte) (int, error) {
 		if err := s.fill(); err != nil {
 			return 0, short(err)
 		}
+	}
+}
+
+// settleDown gives the buffer back, with which a long answer would be waited for.
+func (c *clientConn) settleDown(x *exchange) {
+	if c.body == bodyRead && c.src.empty() && c.src.hold {
+		x.req.Move(make([]byte, x.req.Size()))
+		x.cookies, x.login = nil, ""
+		c.src.hold = false
+		c.src.free()
 	}
 }
 

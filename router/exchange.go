@@ -29,6 +29,7 @@ type exchange struct {
 	who    *who
 
 	// What is asked.
+	legal      bool   // what net/http gave us can stand in a request
 	repeatable bool   // may be sent again when nothing was answered
 	small      []byte // the whole body, when it was short enough to be read first
 	upload     *upload
@@ -70,7 +71,7 @@ type who struct {
 
 var exchanges = sync.Pool{New: func() any { return new(exchange) }}
 
-// keptOut is up to how many bytes a pooled exchange keeps for a request.
+// keptOut is up to how many bytes a pooled exchange keeps for a head.
 const keptOut = 64 << 10
 
 // recycle makes the exchange ready for another request.
@@ -78,6 +79,9 @@ func (x *exchange) recycle() {
 	x.chunks.Reset()
 	if cap(x.out) > keptOut {
 		x.out = nil
+	}
+	if cap(x.back) > keptOut {
+		x.back = nil
 	}
 	*x = exchange{req: x.req, answer: x.answer, chunks: x.chunks, out: x.out[:0], back: x.back[:0]}
 	exchanges.Put(x)

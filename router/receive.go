@@ -118,7 +118,10 @@ func (x *exchange) deliver(c *conn) *fault {
 	length := x.answer.BodyLength(x.method == http.MethodHead)
 	closes := x.answer.Close || length == http1.UntilClose
 	x.status, x.began = x.answer.Status, true
-	x.stream = len(x.answer.First(http1.ContentType)) >= 17 && http1.EqualFold(x.answer.First(http1.ContentType)[:17], "text/event-stream")
+	if x.upload != nil {
+		x.upload.answered.Store(true)
+	}
+	x.stream = isEventStream(x.answer.First(http1.ContentType))
 	x.client.begin(x, length)
 	var trailers http1.Trailers
 	var err error
@@ -140,6 +143,11 @@ func (x *exchange) deliver(c *conn) *fault {
 	}
 	x.whole = !closes && c.src.empty() && x.uploaded()
 	return x.copyFault(c, err)
+}
+
+func isEventStream(kind []byte) bool {
+	const name = "text/event-stream"
+	return len(kind) >= len(name) && http1.EqualFold(kind[:len(name)], name)
 }
 
 // errClient marks an error of the client's side.
@@ -166,6 +174,9 @@ func (x *exchange) copyFault(c *conn, err error) *fault {
 func (x *exchange) more(c *conn) error {
 	if err := x.client.flush(); err != nil {
 		return x.toClient(err)
+	}
+	if x.stream {
+		x.client.settleDown(x)
 	}
 	c.src.rewind()
 	for {

@@ -268,8 +268,12 @@ func (r *Request) Clear() {
 	r.Named, r.Upgrades = false, false
 }
 
-// Add adds a field after Set or Clear.
-func (r *Request) Add(name, value string) {
+// Add adds a field after Set or Clear. What could not have come in a field
+// line it does not add; then it returns false.
+func (r *Request) Add(name, value string) bool {
+	if !IsToken([]byte(name)) || !isText([]byte(value)) {
+		return false
+	}
 	r.add(name, value)
 	switch f := &r.Fields[len(r.Fields)-1]; f.Name {
 	case Connection:
@@ -280,4 +284,5 @@ func (r *Request) Add(name, value string) {
 	case Upgrade:
 		r.Upgrades = true
 	}
+	return true
 }
