@@ -43,20 +43,21 @@ type exchange struct {
 	resent bool
 
 	// What became of it.
-	answer http1.Response
-	chunks http1.Chunks // of the answer
-	out    []byte       // the request as it is sent
-	back   []byte       // what the head of the answer is written in
-	owner  *pool        // the last one claimed, for the pages
-	status int
-	sent   int64 // bytes of the answer's body
-	began  bool  // the head of an answer was given to the client
-	closes bool  // the client's connection ends with this answer
-	broken bool  // the client's connection is to be broken
-	whole  bool  // the upstream connection can carry another request
-	stream bool  // an event stream: its duration says nothing about speed
-	socket bool  // it became a WebSocket
-	fault  *fault
+	answer   http1.Response
+	chunks   http1.Chunks // of the answer
+	trailers http1.Trailers
+	out      []byte // the request as it is sent
+	back     []byte // what the head of the answer is written in
+	owner    *pool  // the last one claimed, for the pages
+	status   int
+	sent     int64 // bytes of the answer's body
+	began    bool  // the head of an answer was given to the client
+	closes   bool  // the client's connection ends with this answer
+	broken   bool  // the client's connection is to be broken
+	whole    bool  // the upstream connection can carry another request
+	stream   bool  // an event stream: its duration says nothing about speed
+	socket   bool  // it became a WebSocket
+	fault    *fault
 }
 
 // who is what is known of a client from its connection.
@@ -83,7 +84,7 @@ func (x *exchange) recycle() {
 	if cap(x.back) > keptOut {
 		x.back = nil
 	}
-	*x = exchange{req: x.req, answer: x.answer, chunks: x.chunks, out: x.out[:0], back: x.back[:0]}
+	*x = exchange{req: x.req, answer: x.answer, chunks: x.chunks, trailers: x.trailers, out: x.out[:0], back: x.back[:0]}
 	exchanges.Put(x)
 }
 

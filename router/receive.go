@@ -123,13 +123,13 @@ func (x *exchange) deliver(c *conn) *fault {
 	}
 	x.stream = isEventStream(x.answer.First(http1.ContentType))
 	x.client.begin(x, length)
-	var trailers http1.Trailers
+	x.trailers.Fields = x.trailers.Fields[:0]
 	var err error
 	switch length {
 	case http1.Chunked:
 		err = x.passChunks(c)
 		if err == nil && len(x.chunks.Trailers()) > len("\r\n") {
-			if malformed := trailers.Parse(x.chunks.Trailers()); malformed != nil {
+			if malformed := x.trailers.Parse(x.chunks.Trailers()); malformed != nil {
 				err = malformed
 			}
 		}
@@ -139,7 +139,7 @@ func (x *exchange) deliver(c *conn) *fault {
 		err = x.passLength(c, length)
 	}
 	if err == nil {
-		err = x.toClient(x.client.finish(&trailers))
+		err = x.toClient(x.client.finish(&x.trailers))
 	}
 	x.whole = !closes && c.src.empty() && x.uploaded()
 	return x.copyFault(c, err)

@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bytes"
+	"strings"
 )
 
 // Lengths of a body that are none.
@@ -274,7 +275,7 @@ func (r *Request) Add(name, value string) bool {
 	if !IsToken([]byte(name)) || !isText([]byte(value)) {
 		return false
 	}
-	r.add(name, value)
+	r.add(name, strings.Trim(value, " \t"))
 	switch f := &r.Fields[len(r.Fields)-1]; f.Name {
 	case Connection:
 		keep := false
