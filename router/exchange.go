@@ -146,6 +146,7 @@ func (x *exchange) try() *fault {
 		if f == nil || f.kind != faultStale {
 			return f
 		}
+		x.side.tally.retried(f.kind)
 		x.in.trust.died(x.now, time.Duration(x.now-c.since))
 	}
 }
