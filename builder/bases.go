@@ -43,7 +43,7 @@ func (j *job) prepareBases(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return j.noteBases(ctx, append(ours, others...))
 }
 
 // refreshStack looks for newer parts of the stack images. Where that does not

@@ -52,6 +52,13 @@ type Config struct {
 	// teal/go comes when there is neither a registry nor a Go on the host; "": none.
 	GoProxy string
 
+	// AptSources are lines of apt's sources.list (5) with {codename} for the release of
+	// Debian: where patch runs look for updates. None: those of teal/apt.
+	AptSources []string
+	// CVEData is the file, or the URL of a mirror, of the JSON document of Debian's
+	// security tracker; "": which holes an update closes is not told.
+	CVEData string
+
 	meminfo string // /proc/meminfo, but in tests
 }
 
@@ -89,6 +96,8 @@ type Builder struct {
 	config Config
 	stack  *Stack
 
+	fetching sync.Mutex // held while data of the security tracker is fetched
+
 	mu     sync.Mutex
 	info   *system.Info       // of the Engine, once it was asked; guarded by mu
 	layers map[string][]layer // by image, which never change; guarded by mu
@@ -107,11 +116,11 @@ func NewStack(c Config) *Stack { return newStack(c.withDefaults()) }
 
 func newStack(c Config) *Stack {
 	return &Stack{
-		engine: c.Engine, namespace: c.Namespace, log: c.Log, now: c.Now, limit: c.MaxLogBytes,
+		engine: c.Engine, namespace: c.Namespace, aptSources: c.AptSources, log: c.Log, now: c.Now, limit: c.MaxLogBytes,
 		registryConfig: c.RegistryConfig, mirror: c.Mirror,
 		caFile: c.CAFile, goImage: c.GoImage, goProxy: c.GoProxy, debianImage: c.DebianImage, debianSuite: c.DebianSuite,
 		prefix: stackPrefix, warm: goWarm, variant: essential,
-		turn: make(chan struct{}, 1), checked: map[string]time.Time{}, answered: map[string]answer{},
+		turn: make(chan struct{}, 1), checked: map[string]time.Time{}, answered: map[string]answer{}, archived: map[string]archived{},
 	}
 }
 

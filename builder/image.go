@@ -30,6 +30,8 @@ const (
 	// image. Laid over a newer one they make the same app; without the label it
 	// has to be built again.
 	labelBuildPaths = "teal.build.paths"
+	// Of every image: those that its Dockerfile names, and which ones they were; JSON.
+	labelBuildBases = "teal.build.bases"
 )
 
 func (j *job) labels(ctx context.Context) (map[string]string, error) {
@@ -37,6 +39,8 @@ func (j *job) labels(ctx context.Context) (map[string]string, error) {
 		labelNamespace: j.config.Namespace,
 		labelApp:       string(j.req.App),
 		labelCommit:    j.req.Commit.ID,
+
+		labelBuildBases: j.basesLabel(), labelBuildKind: kindDockerfile, labelBuildOn: "", labelBuildBase: "", labelBuildPaths: "",
 	}
 	if j.plan == nil {
 		return labels, nil

@@ -29,6 +29,8 @@ type job struct {
 	tree       *tree
 	declared   declared
 	plan       *plan // of what was detected; nil for an own Dockerfile
+	bases      map[string]baseRef
+	written    []namedFile // the whole context, in place of the commit's
 }
 
 // Build implements deploy.Builder.
@@ -126,7 +128,7 @@ func (j *job) solve(ctx context.Context) (string, error) {
 	building := j.tag("building-" + randomID()[:12])
 	image, err := solve{
 		engine:     j.config.Engine,
-		upload:     j.context.write,
+		upload:     j.upload(),
 		dockerfile: dockerfile,
 		args:       j.args(),
 		labels:     labels,
@@ -162,6 +164,14 @@ func (j *job) solve(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("build %s at %s: %w", j.req.App, j.req.Commit.Short(), err)
 	}
 	return image, nil
+}
+
+// upload writes the context.
+func (j *job) upload() func(context.Context, io.Writer) error {
+	if j.written != nil {
+		return tarFiles(j.written...)
+	}
+	return j.context.write
 }
 
 // secrets are what RUN --mount=type=secret,id=… can have: the app's build

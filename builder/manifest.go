@@ -63,12 +63,14 @@ const maxManifest = 64 << 10
 //	cpus = 1.5                       # cores, 0.05 to 512
 //	pids = 512                       # processes and threads, 8 to 1000000
 //
-//	[volumes]                        # directories that outlive every release; both colors see the same
-//	data = "/data"                   # name and place; at most 10
-//
 //	[router]
 //	sticky = true                    # a client stays on its instance (cookie)
 //	redirect = true                  # http is redirected to https, for hosts that have a certificate
+//
+//	[patch]                          # security patches by schedule
+//	mode = "auto"                    # "notify" tells of updates and deploys nothing, "off" does not look
+//	scope = "all"                    # "security": only when an update comes from a security archive
+//	layer = true                     # lay updates over the image of a Dockerfile whose base does not have them
 type Manifest struct {
 	Settings   deploy.Settings
 	Dockerfile string            // "" when the file does not say
@@ -113,8 +115,12 @@ type manifestFile struct {
 		CPUs   *float64 `toml:"cpus"`
 		PIDs   *int64   `toml:"pids"`
 	} `toml:"limits"`
-	Volumes map[string]string `toml:"volumes"`
-	Router  struct {
+	Patch struct {
+		Mode  *string `toml:"mode"`
+		Scope *string `toml:"scope"`
+		Layer *bool   `toml:"layer"`
+	} `toml:"patch"`
+	Router struct {
 		Sticky   *bool `toml:"sticky"`
 		Redirect *bool `toml:"redirect"`
 	} `toml:"router"`
@@ -126,8 +132,9 @@ var manifestKeys = []string{
 	"build", "build.dockerfile", "build.root", "build.main", "build.timeout", "build.args",
 	"probe", "probe.path", "probe.interval", "probe.timeout", "probe.start_timeout", "probe.check_interval",
 	"switch", "switch.grace", "switch.drain", "switch.stop", "switch.steps", "switch.dwell", "switch.watch", "switch.hold",
-	"volumes", "router", "router.sticky", "router.redirect",
+	"router", "router.sticky", "router.redirect",
 	"limits", "limits.memory", "limits.cpus", "limits.pids",
+	"patch", "patch.mode", "patch.scope", "patch.layer",
 }
 
 // ParseManifest reads a teal.toml over the defaults. The error is one line for
@@ -206,9 +213,11 @@ func (m *Manifest) overlay(f manifestFile) error {
 		memory(f.Limits.Memory, &s.Memory),
 		cpus(f.Limits.CPUs, &s.CPUs),
 		number("limits.pids", f.Limits.PIDs, 8, 1000000, func(n int64) { s.PIDs = n }),
-		volumes(f.Volumes, &s.Volumes),
 		choice(f.Router.Sticky, &s.Sticky),
 		choice(f.Router.Redirect, &s.Redirect),
+		oneOf("patch.mode", f.Patch.Mode, &s.Patch.Mode, "auto", deploy.PatchNotify, deploy.PatchOff),
+		oneOf("patch.scope", f.Patch.Scope, &s.Patch.Scope, "all", deploy.ScopeSecurity),
+		choice(f.Patch.Layer, &s.Patch.Layer),
 	))
 }
 

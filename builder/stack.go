@@ -40,6 +40,7 @@ type Stack struct {
 	limit     int64 // MaxLogBytes
 
 	registryConfig, mirror string
+	aptSources             []string
 	caFile                 string
 	goImage                string
 	goProxy                string
@@ -54,7 +55,8 @@ type Stack struct {
 	checked map[string]time.Time // when the image was last looked at by refresh; guarded by turn
 
 	mu       sync.Mutex
-	answered map[string]answer // by registry host; guarded by mu
+	answered map[string]answer   // by registry host; guarded by mu
+	archived map[string]archived // by package database; guarded by mu
 }
 
 // Ensure makes the named images ("go", or "teal/go") that are not there yet,

@@ -33,7 +33,7 @@ func minbase(essential []string) []string {
 
 // prepareApt makes the image that packages are installed with.
 func (s *Stack) prepareApt(ctx context.Context, p *progress) (*product, error) {
-	return s.debian(ctx, p, minbase(s.variant),
+	return s.debian(ctx, p, "apt", minbase(s.variant),
 		namedFile{"install", aptInstall}, namedFile{"apt.conf", aptConf}, namedFile{"dpkg", aptDpkg})
 }
 

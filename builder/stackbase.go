@@ -41,12 +41,12 @@ const bootstrapTimeout = 15 * time.Minute
 
 // prepareBase takes the official Debian image, or bootstraps from Debian packages.
 func (s *Stack) prepareBase(ctx context.Context, p *progress) (*product, error) {
-	return s.debian(ctx, p, s.variant)
+	return s.debian(ctx, p, "base", s.variant)
 }
 
 // debian makes a Debian image with the host's certificate authorities and the
 // further files.
-func (s *Stack) debian(ctx context.Context, p *progress, variant []string, further ...namedFile) (*product, error) {
+func (s *Stack) debian(ctx context.Context, p *progress, name string, variant []string, further ...namedFile) (*product, error) {
 	bundle, err := caBundle(s.caFile)
 	if err != nil {
 		return nil, err
@@ -55,6 +55,10 @@ func (s *Stack) debian(ctx context.Context, p *progress, variant []string, furth
 	digest, err := s.remoteDigest(ctx, s.debianImage)
 	if err == nil {
 		return s.debianOf(digest, files), nil
+	}
+	same, err := s.upToDate(ctx, name, func(list string) string { return hashOf(list, contentsOf(files)) })
+	if err != nil || same != nil {
+		return same, err
 	}
 	p.say("no registry answers for %s; bootstrapping Debian %s from packages, which takes a minute", s.debianImage, s.debianSuite)
 	return s.bootstrap(ctx, variant, files)

@@ -122,6 +122,11 @@ func (s *Stack) prepareLanguage(ctx context.Context, p *progress, l language, ve
 	if l.debian != "" && l.debian != version {
 		return nil, fmt.Errorf("%s %s comes from %s, whose registry does not answer; Debian %s has %s", l.title, version, official, s.debianSuite, l.debian)
 	}
+	if l.stages == nil { // else there is more to it than Debian's packages
+		if same, err := s.sameLanguage(ctx, l, version, build); err != nil || same != nil {
+			return same, err
+		}
+	}
 	p.say("no registry answers for %s; installing from packages, which takes a minute", official)
 	lines := l.fromPackages(s.prefix, version, build)
 	script := strings.Join(lines, "\n") + "\n"
@@ -134,6 +139,17 @@ func (s *Stack) prepareLanguage(ctx context.Context, p *progress, l language, ve
 			return s.buildWith(ctx, ref, labels, map[string]string{"AS_OF": as}, p, namedFile{"Dockerfile", []byte(script)})
 		},
 	}, nil
+}
+
+// sameLanguage gives the image as it is when nothing is newer.
+func (s *Stack) sameLanguage(ctx context.Context, l language, version string, build bool) (*product, error) {
+	name := l.recipe(version, build).name
+	says, err := s.fileOf(ctx, s.prefix+name, versionFile)
+	if err != nil {
+		return nil, nil // it is not there, or was made in another way
+	}
+	script := strings.Join(l.fromPackages(s.prefix, version, build), "\n") + "\n"
+	return s.upToDate(ctx, name, func(list string) string { return hashOf(script, list, string(says)) })
 }
 
 // languageOf lays over the official image what generated Dockerfiles count on.

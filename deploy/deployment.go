@@ -114,6 +114,8 @@ type Deployment struct {
 	// Replaces is the release that was live when this one was promoted; 0: none.
 	Replaces int
 	Note     string // what a person should read beside it: "superseded by anna's push of 3f2a1bc"
+	// Changes are the packages in which a security patch differs from what it replaces.
+	Changes []Change
 
 	CreatedAt  time.Time
 	StartedAt  time.Time // left the queue

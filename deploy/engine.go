@@ -18,9 +18,9 @@ type Config struct {
 	Runtime      Runtime
 	Bench        Bench
 	Router       Router
-	// Patcher and Inventories are for the package lists of releases; nil: there are none.
-	Patcher     Patcher
-	Inventories Inventories
+	Patcher      Patcher
+	Inventories  Inventories
+	Patches      Patches
 
 	// Domain is the server's: an app is served at <app>.<Domain>.
 	Domain string
@@ -64,6 +64,9 @@ type Engine struct {
 	over   chan struct{} // closed when Run has ended
 	builds *buildQueue
 	wake   chan struct{} // a token has all apps looked after
+	survey *survey       // what is out of date, as last looked
+	// patching is held by the app that is being patched.
+	patching chan struct{}
 
 	mu      sync.Mutex
 	running context.Context // Run's; nil before Run and after it ended
@@ -105,16 +108,18 @@ func New(c Config) *Engine {
 		c.Log = slog.Default()
 	}
 	return &Engine{
-		Config: c,
-		feed:   newFeed(),
-		ready:  make(chan struct{}),
-		over:   make(chan struct{}),
-		builds: newBuildQueue(c.MaxBuilds),
-		wake:   make(chan struct{}, 1),
-		apps:   map[AppName]*worker{},
-		known:  map[AppName][]Instance{},
-		jobs:   map[DeploymentID]*job{},
-		owed:   map[DeploymentID]ending{},
+		Config:   c,
+		feed:     newFeed(),
+		ready:    make(chan struct{}),
+		over:     make(chan struct{}),
+		builds:   newBuildQueue(c.MaxBuilds),
+		wake:     make(chan struct{}, 1),
+		survey:   newSurvey(),
+		patching: make(chan struct{}, 1),
+		apps:     map[AppName]*worker{},
+		known:    map[AppName][]Instance{},
+		jobs:     map[DeploymentID]*job{},
+		owed:     map[DeploymentID]ending{},
 	}
 }
 
@@ -273,21 +278,6 @@ func (e *Engine) Redeploy(ctx context.Context, app AppName, o Options, by string
 // is queued already, that one takes the environment along and is returned.
 func (e *Engine) Reconfigure(ctx context.Context, app AppName, by string) (Deployment, error) {
 	return e.again(ctx, app, Deployment{Cause: CauseConfig, By: by})
-}
-
-// Patch rebuilds the live commit on refreshed base images, and deploys the
-// result if it differs; when it does not, the deployment ends Canceled with a
-// note that says so. ErrBusy when a deployment is under way, ErrNothing when
-// nothing is live or a rollback pinned the app.
-func (e *Engine) Patch(ctx context.Context, app AppName) (Deployment, error) {
-	a, err := e.appReady(ctx, app)
-	if err != nil {
-		return Deployment{}, err
-	}
-	if a.PatchPinned {
-		return Deployment{}, fmt.Errorf("%w: %s was rolled back; patching waits for the next push", ErrNothing, app)
-	}
-	return e.again(ctx, app, Deployment{Cause: CausePatch})
 }
 
 // again submits a deployment of the commit that is live now.

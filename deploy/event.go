@@ -37,6 +37,7 @@ type Alert struct {
 	Commit     Commit
 	Ref        string
 	Failure    Failure
+	Changes    []Change `json:",omitempty"` // of a security patch: what it would have brought
 	// Serving is what answers production now: color and release; Release 0 when nothing does.
 	Serving      Color
 	ServingV     int

@@ -52,8 +52,11 @@ func (w *worker) steps(j *job) error {
 			return err
 		}
 	}
-	if d.Cause == CauseConfig {
+	switch d.Cause {
+	case CauseConfig:
 		return w.reconfigure(j)
+	case CausePatch:
+		return w.patch(j)
 	}
 	built, err := w.build(j)
 	if err != nil {
@@ -134,29 +137,16 @@ func (w *worker) build(j *job) (Built, error) {
 	began := w.e.Now()
 	ctx, cancel := context.WithTimeoutCause(j.ctx, buildTimeout, errors.New("build timeout"))
 	defer cancel()
-	src, err := w.e.Repositories.Source(ctx, w.app, commit.ID)
-	if err != nil {
-		return Built{}, fmt.Errorf("cannot read commit %s: %w", commit.Short(), err)
-	}
-	defer src.Close()
-	app, err := w.e.Store.App(ctx, w.app)
+	req, err := w.buildRequest(ctx, j, commit)
 	if err != nil {
 		return Built{}, err
 	}
-	j.journal.hide(app.BuildSecrets)
-	built, err := w.e.Builder.Build(ctx, BuildRequest{
-		App: w.app, Source: src, Commit: commit, Defaults: *w.e.Defaults,
-		Secrets: app.BuildSecrets, NoCache: d.Push.NoCache, Refresh: d.Cause == CausePatch,
-	}, j.journal)
+	defer req.Source.Close()
+	req.NoCache = d.Push.NoCache
+	built, err := w.e.Builder.Build(ctx, req, j.journal)
 	j.build = w.e.Now().Sub(began)
 	if err != nil {
-		if ctx.Err() != nil && j.ctx.Err() == nil {
-			return Built{}, &Failure{
-				Step: StepBuild, Reason: fmt.Sprintf("not done after %s", buildTimeout),
-				Hint: "make the build shorter", Log: j.journal.tail(tailLines), Err: err,
-			}
-		}
-		return Built{}, w.buildFailure(j, err)
+		return Built{}, w.buildError(ctx, j, err)
 	}
 	j.journal.say("==> Built %s in %s", shortImage(built.Image), seconds(j.build))
 	return built, nil
@@ -164,15 +154,33 @@ func (w *worker) build(j *job) (Built, error) {
 	// without a release, which the same commit finds again when it is built again.
 }
 
-func (w *worker) buildFailure(j *job, err error) error {
-	var f *Failure
-	if !errors.As(err, &f) {
-		return err
+// buildRequest opens what a build of the commit needs; the caller closes its Source.
+func (w *worker) buildRequest(ctx context.Context, j *job, commit Commit) (BuildRequest, error) {
+	app, err := w.e.Store.App(ctx, w.app)
+	if err != nil {
+		return BuildRequest{}, err
 	}
-	if len(f.Log) == 0 {
+	j.journal.hide(app.BuildSecrets)
+	src, err := w.e.Repositories.Source(ctx, w.app, commit.ID)
+	if err != nil {
+		return BuildRequest{}, fmt.Errorf("cannot read commit %s: %w", commit.Short(), err)
+	}
+	return BuildRequest{App: w.app, Source: src, Commit: commit, Defaults: *w.e.Defaults, Secrets: app.BuildSecrets}, nil
+}
+
+// buildError is what a build that ended with err failed of; ctx was its own.
+func (w *worker) buildError(ctx context.Context, j *job, err error) error {
+	var f *Failure
+	switch {
+	case ctx.Err() != nil && j.ctx.Err() == nil:
+		return &Failure{
+			Step: StepBuild, Reason: fmt.Sprintf("not done after %s", buildTimeout),
+			Hint: "make the build shorter", Log: j.journal.tail(tailLines), Err: err,
+		}
+	case errors.As(err, &f) && len(f.Log) == 0:
 		f.Log = j.journal.tail(tailLines)
 	}
-	return f
+	return err
 }
 
 // buildSlot waits until another build may run, and has room made for it.
@@ -213,16 +221,6 @@ func (w *worker) release(j *job, built Built) (Release, error) {
 	app, err := w.e.Store.App(ctx, w.app)
 	if err != nil {
 		return Release{}, err
-	}
-	if d.Cause == CausePatch {
-		live, err := w.e.Store.Release(ctx, w.app, app.Live)
-		if err != nil {
-			return Release{}, err
-		}
-		if live.Image == built.Image {
-			// Equal bits: there is nothing to patch, and nothing restarts.
-			return Release{}, &interruption{Canceled, "no updates: the rebuilt image is the one that runs"}
-		}
 	}
 	return w.createRelease(ctx, j, Release{
 		App: w.app, Commit: d.Push.Commit, Image: built.Image, Settings: built.Settings, Env: app.Env,

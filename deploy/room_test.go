@@ -90,9 +90,8 @@ func TestTwoHundredDeploymentsLeaveTheImagesFlatAndRollbackWorking(t *testing.T)
 	d, ctx := w.Open(), within(t)
 	for i := range 200 {
 		mustBeCommitted(ctx, t, d, fmt.Sprintf("app %d", i+1))
-		if got, most := w.Images(), w.Settings.Keep+10; got > most {
-			t.Fatalf("after %d deployments there are %d images, at most %d are wanted", i+1, got, most)
-		}
+		// Images go behind the deployments' backs; but they do go.
+		eventually(t, func() bool { return w.Images() <= w.Settings.Keep+10 }, "images pile up")
 	}
 	// live, previous and the newest that are kept
 	eventually(t, func() bool { return w.Images() <= w.Settings.Keep+2 }, "the images are not retained as set")

@@ -56,7 +56,9 @@ func (e *Engine) finish(j *job, s State, note string, f *Failure) {
 		e.Log.Error("Cannot end the deployment", "app", d.App, "deployment", d.ID, "error", err)
 		return
 	}
-	d.Note = note
+	if d.Note = note; note == "" && s == Failed && len(d.Changes) > 0 {
+		d.Note = "would have patched: " + Brief(d.Changes)
+	}
 	end := ending{text: fmt.Sprintf("%s: %s", s, note)}
 	if f != nil {
 		f.Log = j.journal.redactAll(f.Log)
@@ -165,7 +167,7 @@ func (e *Engine) alert(ctx context.Context, d Deployment) *Alert {
 	return &Alert{
 		Episode: fmt.Sprintf("%s/%s/%s/%d@%d", d.App, kind, d.Push.Commit.ID, app.Live, app.ReplacedAt.Unix()),
 		App:     d.App, Deployment: d.ID, Cause: d.Cause, Pusher: d.By,
-		Commit: d.Push.Commit, Ref: d.Push.Ref, Failure: *d.Failure,
+		Commit: d.Push.Commit, Ref: d.Push.Ref, Failure: *d.Failure, Changes: d.Changes,
 		Serving: app.Active, ServingV: app.Live, ServingSince: app.ReplacedAt, At: e.Now(),
 	}
 }

@@ -14,7 +14,7 @@ import (
 var deploymentColumns = []string{
 	"app", "cause", "state", "color", "release", "target", "replaces", "asked_by", "note",
 	"ref", "old_id", "new_id", "commit_id", "commit_author", "commit_subject", "commit_at", "pushed_by", "options",
-	"created_at", "started_at", "promoted_at", "finished_at", "failure", "receipt", "version",
+	"created_at", "started_at", "promoted_at", "finished_at", "failure", "receipt", "changes", "version",
 }
 
 var (
@@ -33,6 +33,7 @@ func deploymentValues(d deploy.Deployment) []any {
 		micros(d.CreatedAt), micros(d.StartedAt), micros(d.PromotedAt), micros(d.FinishedAt),
 		document{d.Failure},
 		document{d.Receipt},
+		document{d.Changes},
 		d.Version,
 	}
 }
@@ -44,7 +45,7 @@ func scanDeployment(row scanner) (deploy.Deployment, error) {
 		&d.App, &d.Cause, &d.State, &d.Color, &d.Release, &d.Target, &d.Replaces, &d.By, &d.Note,
 		&p.Ref, &p.Old, &p.New, &c.ID, &c.Author, &c.Subject, moment{&c.At}, &p.By, document{&p.Options},
 		moment{&d.CreatedAt}, moment{&d.StartedAt}, moment{&d.PromotedAt}, moment{&d.FinishedAt},
-		document{&d.Failure}, document{&d.Receipt}, &d.Version)
+		document{&d.Failure}, document{&d.Receipt}, document{&d.Changes}, &d.Version)
 	p.App = d.App
 	return d, err
 }

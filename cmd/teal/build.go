@@ -62,7 +62,7 @@ func (d *daemonParts) build(ctx context.Context, n notify.Config) error {
 		Store: d.db, Repositories: d.repos, Builder: d.builder, Runtime: d.runtime, Bench: d.runtime, Router: d.router,
 		Domain: d.Domain, Defaults: &defaults, MaxBuilds: d.MaxBuilds,
 		Budget: deploy.Budget{App: int64(d.DiskApp) << 20, Total: int64(d.DiskTotal) << 20}, Listening: d.runtime.ListeningPorts,
-		Patcher: d.builder, Inventories: d.db,
+		Patcher: d.builder, Inventories: d.db, Patches: d.db,
 		Log: d.log, Told: d.notifier.Told,
 	})
 	if err := d.buildScheduler(); err != nil {
@@ -87,6 +87,7 @@ func (d *daemonParts) buildEngineSide(ctx context.Context, namespace string) (er
 	}
 	d.runtime = runtime.New(runtime.Config{Client: d.docker, Namespace: namespace, Subnets: subnets, Log: d.log})
 	d.builder = builder.New(builder.Config{
+		AptSources: d.AptSources, CVEData: d.CVEData,
 		Engine: d.docker, Namespace: namespace, CAFile: d.CAFile, GoProxy: d.GoProxy,
 		RegistryConfig: d.RegistryConfig, Mirror: d.RegistryMirror,
 		MaxMemory: int64(d.BuildMemory) << 20, MaxCache: int64(d.BuildCache) << 20, MinFreeDisk: int64(d.DiskFree) << 20, Log: d.log,
@@ -166,8 +167,13 @@ func (d *daemonParts) buildScheduler() error {
 	if err != nil {
 		return err
 	}
+	jitter := d.PatchJitter
+	if jitter <= 0 {
+		jitter = -1 // none
+	}
 	d.scheduler = schedule.New(schedule.Config{
-		Apps: d.db.Apps, Slots: d.db, Patch: d.engine.Patch, Wait: d.engine.Wait, Events: d.db.AddEvent,
+		Jitter: jitter,
+		Apps:   d.db.Apps, Slots: d.db, Patch: d.engine.PatchDue, Wait: d.engine.Wait, Events: d.db.AddEvent,
 		Daily: d.db.Trim, Default: spec, TimeZone: zone, Log: d.log,
 	})
 	return nil
@@ -186,7 +192,7 @@ func (d *daemonParts) buildEdges(pushes gitserver.Limits) (err error) {
 		return err
 	}
 	d.commands = commands.New(commands.Config{
-		Store: d.db, Engine: d.engine, Instances: d.runtime.List, Traffic: d.engine.Traffic, RemoveVolumes: d.runtime.RemoveVolumes, Logs: d.logs, Audit: d.audit, Cut: d.git.CutKey,
+		Store: d.db, Engine: d.engine, Instances: d.runtime.List, Traffic: d.engine.Traffic, Logs: d.logs, Audit: d.audit, Cut: d.git.CutKey,
 		Hint:            d.hint(),
 		URL:             func(app string) string { return d.productionURL(deploy.AppName(app)) },
 		PreviewURL:      func(app string) string { return d.previewURL(deploy.AppName(app)) },

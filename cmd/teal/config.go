@@ -62,8 +62,11 @@ type config struct {
 	App     appDefaults   `embed:"" prefix:"app-"`
 	Git     gitConfig     `embed:"" prefix:"git-"`
 
-	PatchSchedule string `help:"When apps are rebuilt for security patches: a cron expression, or off." default:"30 3 * * *" env:"TEAL_PATCH_SCHEDULE"`
-	TimeZone      string `help:"Time zone of schedules and mails, such as Europe/Paris. Default: the machine's." env:"TEAL_TIME_ZONE"`
+	PatchSchedule string        `help:"When apps are rebuilt for security patches: a cron expression, or off." default:"30 3 * * *" env:"TEAL_PATCH_SCHEDULE"`
+	PatchJitter   time.Duration `help:"Longest delay of an app's patch run after its time, so that not all come at once." default:"30m" env:"TEAL_PATCH_JITTER"`
+	AptSources    []string      `help:"Lines of apt's sources.list, with {codename} for the release of Debian, in which patch runs look for updates. Default: those of teal/apt." env:"TEAL_APT_SOURCES" sep:";"`
+	CVEData       string        `help:"JSON document of Debian's security tracker (file, or URL of a mirror), by which holes that updates close are named." env:"TEAL_CVE_DATA" name:"cve-data"`
+	TimeZone      string        `help:"Time zone of schedules and mails, such as Europe/Paris. Default: the machine's." env:"TEAL_TIME_ZONE"`
 
 	DockerHost string `help:"Container engine. Default: DOCKER_HOST, or the local socket." env:"DOCKER_HOST"`
 	Subnets    string `help:"Range that the apps' networks are carved from, a /26 each." default:"10.213.0.0/16" env:"TEAL_SUBNETS"`

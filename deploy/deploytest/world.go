@@ -30,6 +30,8 @@ type World struct {
 	Settings deploy.Settings
 	// Building, when set, is called in each build, before its effect.
 	Building func(ctx context.Context, req deploy.BuildRequest, log io.Writer) error
+	// Pending, when set, says what is out of date in an image.
+	Pending func(image string) deploy.Pending
 	// Budget bounds the images of every app, from the next Open on.
 	Budget deploy.Budget
 	// Disk is how many images the disk has room for; 0: any number.
@@ -40,6 +42,7 @@ type World struct {
 	// Now is the engines' clock; nil: time.Now.
 	Now func() time.Time
 
+	shelf   *shelf
 	mu      sync.Mutex
 	commits map[string]deploy.Commit // by ID
 	refs    map[string]string
@@ -56,7 +59,7 @@ func New(t testing.TB) *World {
 	s.Drain = 5 * time.Second
 	w := &World{
 		t: t, Store: newStore(t), Runtime: newRuntime(t), Settings: s,
-		commits: map[string]deploy.Commit{}, refs: map[string]string{}, images: map[string]deploy.Image{},
+		commits: map[string]deploy.Commit{}, refs: map[string]string{}, images: map[string]deploy.Image{}, shelf: newShelf(),
 	}
 	w.Store.PutApp(deploy.App{Name: "shop"})
 	t.Cleanup(func() {
@@ -88,7 +91,7 @@ func (w *World) OpenWith(plan func(*Daemon)) *Daemon {
 	a := &adapters{generation: newGeneration(), w: w, r: newRouter(w.t)}
 	e := deploy.New(deploy.Config{
 		Store: storeAdapter{a}, Repositories: reposAdapter{a}, Builder: builderAdapter{a},
-		Runtime: runtimeAdapter{a}, Bench: benchAdapter{a}, Router: routerAdapter{a},
+		Runtime: runtimeAdapter{a}, Bench: benchAdapter{a}, Router: routerAdapter{a}, Patcher: patcherAdapter{a}, Inventories: w.shelf, Patches: w.shelf,
 		Domain: "test", Defaults: &settings, Budget: w.Budget, Probe: a.probe, Now: w.Now,
 		Observe: time.Millisecond, Trial: time.Millisecond, Retry: time.Millisecond, Pace: 2 * time.Millisecond,
 		Log: slog.New(slog.NewTextHandler(testWriter{w.t}, &slog.HandlerOptions{Level: slog.LevelDebug})),

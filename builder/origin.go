@@ -1,0 +1,135 @@
+package builder
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/image"
+)
+
+// kindDockerfile is the kind of an image whose repository brings a Dockerfile.
+const kindDockerfile = "Dockerfile"
+
+// baseRef is an image that another one was built from.
+type baseRef struct {
+	ID     string `json:"id"`               // content address
+	Digest string `json:"digest,omitempty"` // in its registry, where it came from one
+}
+
+// origin is what the labels of an image say of how it was made.
+type origin struct {
+	kind  string
+	on    string   // the stack image that it can be laid over; "": it has to be built anew
+	base  string   // which one that was
+	paths []string // what is laid over it
+	bases map[string]baseRef
+}
+
+func originOf(found image.InspectResponse) origin {
+	if found.Config == nil {
+		return origin{}
+	}
+	l := found.Config.Labels
+	o := origin{kind: l[labelBuildKind], paths: strings.Fields(l[labelBuildPaths])}
+	if len(o.paths) > 0 && l[labelBuildOn] != "" {
+		o.on, o.base = l[labelBuildOn], l[labelBuildBase]
+		o.bases = map[string]baseRef{o.on: {ID: o.base}}
+		return o
+	}
+	_ = json.Unmarshal([]byte(l[labelBuildBases]), &o.bases) // an app's Dockerfile may set what it likes: then there are none
+	return o
+}
+
+// stack is what apps are grouped by that fail alike.
+func (o origin) stack() string {
+	if o.kind != "" && o.kind != kindDockerfile && o.on == "" {
+		return o.kind
+	}
+	return strings.Join(o.names(), ", ")
+}
+
+// names lists the base images that count.
+func (o origin) names() []string {
+	return slices.Sorted(maps.Keys(o.bases))
+}
+
+// noteBases remembers which images the Dockerfile's names stand for now.
+func (j *job) noteBases(ctx context.Context, refs []string) error {
+	j.bases = map[string]baseRef{}
+	for _, ref := range refs {
+		found, err := j.config.Engine.ImageInspect(ctx, ref)
+		switch {
+		case errdefs.IsNotFound(err) || errdefs.IsInvalidArgument(err):
+			continue // the build says what is wrong with it
+		case err != nil:
+			return engineError(ctx, j.config.Engine, err)
+		}
+		j.bases[ref] = baseRef{ID: found.ID, Digest: digestOf(found, ref)}
+	}
+	return nil
+}
+
+// digestOf is the digest under which the registry of ref knows the image; "" when
+// it did not come from there.
+func digestOf(found image.InspectResponse, ref string) string {
+	for _, d := range found.RepoDigests {
+		name, digest, ok := strings.Cut(d, "@")
+		if ok && (name == ref || strings.HasPrefix(ref, name+":")) {
+			return digest
+		}
+	}
+	return ""
+}
+
+func (j *job) basesLabel() string {
+	text, _ := json.Marshal(j.bases) // strings alone can't fail
+	return string(text)
+}
+
+// carried are a configuration's instructions for a Dockerfile that goes on from
+// another base; false when there is something that can't be written there.
+func carried(found image.InspectResponse, base []string) ([]string, bool) {
+	c := found.Config
+	if c == nil {
+		return nil, false
+	}
+	var lines []string
+	given := map[string]bool{}
+	for _, e := range base {
+		given[e] = true
+	}
+	for _, e := range c.Env {
+		if given[e] {
+			continue // the new base says what it is now
+		}
+		name, value, _ := strings.Cut(e, "=")
+		if strings.ContainsAny(value, "\r\n") {
+			return nil, false
+		}
+		lines = append(lines, "ENV "+name+`="`+strings.NewReplacer(`\`, `\\`, `"`, `\"`, `$`, `\$`).Replace(value)+`"`)
+	}
+	for port := range c.ExposedPorts {
+		lines = append(lines, "EXPOSE "+port)
+	}
+	slices.Sort(lines)
+	if c.WorkingDir != "" {
+		lines = append(lines, "WORKDIR "+c.WorkingDir)
+	}
+	if c.User != "" {
+		lines = append(lines, "USER "+c.User)
+	}
+	if c.StopSignal != "" {
+		lines = append(lines, "STOPSIGNAL "+c.StopSignal)
+	}
+	if len(c.Entrypoint) > 0 {
+		lines = append(lines, "ENTRYPOINT "+execForm(c.Entrypoint...))
+	}
+	if len(c.Cmd) > 0 {
+		lines = append(lines, "CMD "+execForm(c.Cmd...))
+	}
+	return lines, !slices.ContainsFunc(lines, func(l string) bool { return strings.ContainsAny(l, "\r\n") })
+}

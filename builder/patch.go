@@ -1,0 +1,149 @@
+package builder
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/image"
+
+	"teal/deploy"
+)
+
+var _ deploy.Patcher = (*Builder)(nil)
+
+// Patch implements deploy.Patcher. What Teal detected is laid, bit by bit the
+// same, over the newer image that it runs on; what that can't serve, and what has
+// a Dockerfile, is built anew from its commit on refreshed bases. Updates that a
+// Dockerfile's base does not have yet may be laid over the result.
+func (b *Builder) Patch(ctx context.Context, req deploy.PatchRequest, log io.Writer) (deploy.Patched, error) {
+	live, err := b.config.Engine.ImageInspect(ctx, req.Live.Image)
+	if err != nil && !errdefs.IsNotFound(err) {
+		return deploy.Patched{}, fmt.Errorf("look at image %s: %w", req.Live.Image, engineError(ctx, b.config.Engine, err))
+	}
+	from := originOf(live)
+	if live.ID != "" && from.on != "" {
+		patched, ok, err := b.rebase(ctx, req, live, from, log)
+		if ok || err != nil {
+			return patched, err
+		}
+	}
+	built, err := b.Build(ctx, req.BuildRequest, log)
+	if err != nil {
+		return deploy.Patched{}, err
+	}
+	patched := deploy.Patched{Built: built, Remedy: "built anew on " + rebuiltOn(from)}
+	patched.Foreign = len(req.Pending.Bases)+len(req.Pending.Unknown) > 0 && (from.kind == kindDockerfile || from.kind == "")
+	if !built.Settings.Patch.Layer {
+		return patched, nil
+	}
+	return b.layered(ctx, req, patched, log)
+}
+
+func rebuiltOn(o origin) string {
+	if names := o.names(); len(names) > 0 {
+		return strings.Join(names, ", ")
+	}
+	return "refreshed base images"
+}
+
+// remedy says what Patch would do.
+func (o origin) remedy() string {
+	if o.on != "" {
+		return "lay the same app over the newer " + o.on
+	}
+	return "build the live commit anew on " + rebuiltOn(o)
+}
+
+// rebase lays what is the app's own over the newer stack image. It is not ok
+// when that does not work or would lose packages: then the app is built anew.
+func (b *Builder) rebase(ctx context.Context, req deploy.PatchRequest, live image.InspectResponse, from origin, log io.Writer) (_ deploy.Patched, ok bool, err error) {
+	j := &job{Builder: b, req: req.BuildRequest, log: log, progress: newProgress(log, b.config.MaxLogBytes)}
+	if err := j.stack.Ensure(ctx, log, from.on); err != nil {
+		return deploy.Patched{}, false, err
+	}
+	if err := j.refreshStack(ctx, []string{from.on}); err != nil {
+		return deploy.Patched{}, false, err
+	}
+	if err := j.noteBases(ctx, []string{from.on}); err != nil {
+		return deploy.Patched{}, false, err
+	}
+	text, ok, err := b.rebased(ctx, live, from)
+	if err != nil || !ok {
+		return deploy.Patched{}, false, err
+	}
+	j.plan = &plan{kind: from.kind, on: from.on, paths: from.paths}
+	made, err := j.solveWritten(ctx, namedFile{"Dockerfile", []byte(text)})
+	if err != nil {
+		return deploy.Patched{}, false, err
+	}
+	list, err := b.Packages(ctx, made)
+	if err != nil {
+		return deploy.Patched{}, false, err
+	}
+	if lost := lostPackages(req.Before, list); lost != "" {
+		j.progress.say("the newer %s does not have %s: building the app anew", from.on, lost)
+		return deploy.Patched{}, false, b.RemoveImage(ctx, req.App, made)
+	}
+	return deploy.Patched{
+		Built:  deploy.Built{Image: made, Settings: req.Live.Settings, What: "laid over " + from.on},
+		Remedy: "the same app laid over the newer " + from.on,
+	}, true, nil
+}
+
+// rebased writes the Dockerfile. What the old base set in the environment goes
+// with it, where the old base is still known.
+func (b *Builder) rebased(ctx context.Context, live image.InspectResponse, from origin) (text string, ok bool, err error) {
+	ref := b.nameOf(live)
+	if ref == "" {
+		return "", false, nil
+	}
+	var given []string
+	if old, err := b.config.Engine.ImageInspect(ctx, from.base); err == nil && old.Config != nil {
+		given = old.Config.Env
+	}
+	lines := []string{"FROM " + ref + " AS old", "FROM " + from.on}
+	for _, path := range from.paths {
+		lines = append(lines, "COPY --from=old "+execForm(path, path))
+	}
+	config, ok := carried(live, given)
+	return strings.Join(append(lines, config...), "\n") + "\n", ok, nil
+}
+
+// nameOf is a name that the image can be reached by in a Dockerfile; "": none.
+func (b *Builder) nameOf(found image.InspectResponse) string {
+	i := slices.IndexFunc(found.RepoTags, func(tag string) bool { return strings.HasPrefix(tag, "teal-"+b.config.Namespace+"/") })
+	if i < 0 {
+		return ""
+	}
+	return found.RepoTags[i]
+}
+
+// lostPackages names packages of the system that were there and are not any more.
+func lostPackages(before, after deploy.Inventory) string {
+	var lost []string
+	for _, c := range deploy.Compare(before, after) {
+		if c.New == "" && (c.Kind == deploy.PackageDeb || c.Kind == deploy.PackageApk) {
+			lost = append(lost, c.Name)
+		}
+	}
+	if len(lost) > 3 {
+		lost = append(lost[:3], fmt.Sprintf("%d more", len(lost)-3))
+	}
+	return strings.Join(lost, ", ")
+}
+
+// solveWritten builds from files that Teal has written itself.
+func (j *job) solveWritten(ctx context.Context, files ...namedFile) (string, error) {
+	j.context = buildContext{always: "Dockerfile"}
+	j.written = files
+	letGo, err := j.makeWay(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer letGo()
+	return j.solve(ctx)
+}

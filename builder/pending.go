@@ -1,0 +1,206 @@
+package builder
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/containerd/errdefs"
+
+	"teal/builder/packages"
+	"teal/deploy"
+)
+
+// Pending implements deploy.Patcher. One container asks Debian's archives about
+// all images and the stack images below them; then those stack images are
+// refreshed for which there is something.
+func (b *Builder) Pending(ctx context.Context, images ...string) ([]deploy.Pending, error) {
+	looks := make([]look, len(images))
+	for i, id := range images {
+		l, err := b.look(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		looks[i] = l
+	}
+	if err := b.askArchives(ctx, looks); err != nil {
+		return nil, err
+	}
+	if err := b.refreshBelow(ctx, looks); err != nil {
+		return nil, err
+	}
+	all := make([]deploy.Pending, len(images))
+	for i := range looks {
+		if !looks[i].gone {
+			if err := b.newerBases(ctx, looks[i].origin, &looks[i].Pending); err != nil {
+				return nil, err
+			}
+		}
+		all[i] = looks[i].Pending
+	}
+	return all, nil
+}
+
+// look is an image that is looked at.
+type look struct {
+	deploy.Pending
+	origin
+	gone bool
+	dpkg scanned // status nil: not one of Debian's
+}
+
+// look finds out what the image is and holds.
+func (b *Builder) look(ctx context.Context, id string) (l look, err error) {
+	found, err := b.config.Engine.ImageInspect(ctx, id)
+	if errdefs.IsNotFound(err) {
+		l.gone, l.Unknown = true, []string{"the image is gone"}
+		return l, nil
+	}
+	if err != nil {
+		return l, engineError(ctx, b.config.Engine, err)
+	}
+	l.origin = originOf(found)
+	l.Remedy, l.Stack = l.origin.remedy(), l.origin.stack()
+	list, err := b.Packages(ctx, id)
+	if err != nil {
+		return l, err
+	}
+	l.Unknown = beyond(list)
+	if list.Of(deploy.PackageDeb) == 0 || list.Distro != "debian" || list.Codename == "" {
+		return l, nil
+	}
+	l.dpkg.codename = list.Codename
+	if l.dpkg.status, err = b.lists().Status(ctx, id); err != nil {
+		return l, fmt.Errorf("read the packages of %s: %w", id, engineError(ctx, b.config.Engine, err))
+	}
+	return l, nil
+}
+
+// askArchives fills in what is out of date.
+func (b *Builder) askArchives(ctx context.Context, looks []look) error {
+	var asked []scanned
+	for _, l := range looks {
+		if l.dpkg.status != nil {
+			asked = append(asked, l.dpkg)
+		}
+	}
+	if len(asked) == 0 {
+		return nil
+	}
+	below, err := b.stackDatabases(ctx, looks)
+	if err != nil {
+		return err
+	}
+	found, err := b.stack.scan(ctx, append(asked, below...))
+	if err != nil {
+		return err
+	}
+	n := 0
+	for i := range looks {
+		if looks[i].dpkg.status == nil {
+			continue
+		}
+		looks[i].Changes = found[n].changes
+		if found[n].unknown != "" {
+			looks[i].Unknown = append(looks[i].Unknown, found[n].unknown)
+		}
+		n++
+	}
+	return nil
+}
+
+// stackBelow names the stack images that the images stand on.
+func (b *Builder) stackBelow(looks []look) (names []string) {
+	for _, l := range looks {
+		for _, name := range l.origin.names() {
+			if _, err := b.stack.wanted([]string{name}); err == nil && strings.HasPrefix(name, stackPrefix) && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+// stackDatabases are those of the stack images below, as far as they are there.
+func (b *Builder) stackDatabases(ctx context.Context, looks []look) (all []scanned, err error) {
+	for _, name := range b.stackBelow(looks) {
+		status, err := b.lists().Status(ctx, name)
+		if errdefs.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return nil, engineError(ctx, b.config.Engine, err)
+		}
+		if status != nil {
+			all = append(all, scanned{status: status, codename: b.config.DebianSuite})
+		}
+	}
+	return all, nil
+}
+
+// refreshBelow refreshes the stack images below. Where that does not work those
+// that are here stay.
+func (b *Builder) refreshBelow(ctx context.Context, looks []look) error {
+	names := b.stackBelow(looks)
+	if len(names) == 0 {
+		return nil
+	}
+	_, err := b.stack.refresh(ctx, io.Discard, false, names...)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		b.config.Log.Warn("stack images were not refreshed", "error", err)
+	}
+	return nil
+}
+
+// newerBases finds those base images that have changed since.
+func (b *Builder) newerBases(ctx context.Context, o origin, p *deploy.Pending) error {
+	if o.kind == "" {
+		p.Unknown = append(p.Unknown, "which base images it was built on: that was not noted yet")
+		return nil
+	}
+	for _, ref := range o.names() {
+		was := o.bases[ref]
+		found, err := b.config.Engine.ImageInspect(ctx, ref)
+		switch {
+		case errdefs.IsNotFound(err) || errdefs.IsInvalidArgument(err):
+		case err != nil:
+			return engineError(ctx, b.config.Engine, err)
+		case found.ID != was.ID:
+			p.Bases = append(p.Bases, ref)
+			continue
+		}
+		if strings.HasPrefix(ref, stackPrefix) {
+			continue
+		}
+		digest, err := b.stack.remoteDigest(ctx, ref)
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil:
+			p.Unknown = append(p.Unknown, fmt.Sprintf("whether there is a newer %s: its registry does not answer", ref))
+		case digest != was.Digest:
+			p.Bases = append(p.Bases, ref)
+		}
+	}
+	return nil
+}
+
+// beyond says what of an image no archive can be asked about.
+func beyond(list deploy.Inventory) []string {
+	switch {
+	case list.Distro != "debian" && list.HasSystem(), list.Of(deploy.PackageDeb) > 0 && list.Codename == "":
+		return []string{fmt.Sprintf("what is out of date in %s: only Debian's archives are asked", deploy.Clean(list.System, 60))}
+	case list.System != "" && !list.HasSystem():
+		return []string{deploy.Clean(list.System, 60) + " has no package database that Teal can read"}
+	}
+	return nil
+}
+
+func (s *Stack) lists() packages.Reader {
+	return packages.Reader{Engine: s.engine, Namespace: s.namespace}
+}

@@ -1,0 +1,244 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// PatchSettings are what an app says about its security patches ([patch] in
+// teal.toml).
+type PatchSettings struct {
+	Mode PatchMode `json:"mode,omitempty"`
+	// Window is when patch runs may begin, "02:00-05:00" by the clock on the
+	// server's wall; "": as the schedule has it.
+	Window string     `json:"window,omitempty"`
+	Scope  PatchScope `json:"scope,omitempty"`
+	// Layer lays updates over the image of an app with a Dockerfile whose base
+	// image does not have them.
+	Layer bool `json:"layer,omitempty"`
+}
+
+// PatchMode is what a scheduled run does with what it finds.
+type PatchMode string
+
+// The modes.
+const (
+	PatchAuto   PatchMode = ""       // deploy it
+	PatchNotify PatchMode = "notify" // tell of it
+	PatchOff    PatchMode = "off"    // do not look
+)
+
+// PatchScope is what an app wants.
+type PatchScope string
+
+// The scopes.
+const (
+	ScopeAll      PatchScope = ""         // every update that there is
+	ScopeSecurity PatchScope = "security" // run only when one of them comes from a security archive
+)
+
+// Patches remembers what patch runs found and how they went. Met by the store.
+type Patches interface {
+	// PatchRecord gives an app's; the zero one when there is none.
+	PatchRecord(ctx context.Context, app AppName) (PatchRecord, error)
+	// SetPatchRecord stores it; ErrNotFound when there is no such app.
+	SetPatchRecord(ctx context.Context, app AppName, r PatchRecord) error
+}
+
+// PatchRecord is what is remembered of an app's patch runs.
+type PatchRecord struct {
+	Release   int       // that was looked at
+	CheckedAt time.Time // zero: never
+	Pending   Pending   // what was out of date then
+	// Failures counts the runs that failed one after the other with the same
+	// updates (FailedKey); until NotBefore they are not tried again.
+	Failures  int
+	FailedKey string
+	NotBefore time.Time
+	// Told is the key of the updates that people were told of in mode "notify".
+	Told string
+}
+
+// Patch brings the live release up to date and deploys the result if it
+// differs; when it does not, the deployment ends Canceled with a note that says
+// so. What is out of date is looked for anew. ErrBusy when a deployment is under
+// way, ErrNothing when nothing is live or a rollback pinned the app.
+func (e *Engine) Patch(ctx context.Context, app AppName) (Deployment, error) {
+	a, err := e.patchable(ctx, app)
+	if err != nil {
+		return Deployment{}, err
+	}
+	e.survey.forget(a.Name)
+	return e.again(ctx, app, Deployment{Cause: CausePatch})
+}
+
+func (e *Engine) patchable(ctx context.Context, app AppName) (App, error) {
+	a, err := e.appReady(ctx, app)
+	switch {
+	case err != nil:
+		return App{}, err
+	case a.PatchPinned:
+		return App{}, fmt.Errorf("%w: %s was rolled back; patching waits for the next push", ErrNothing, app)
+	case a.Live == 0:
+		return App{}, fmt.Errorf("%w: nothing of %s is live yet; push to deploy it", ErrNothing, app)
+	}
+	return a, nil
+}
+
+// PatchDue is Patch by the schedule: it keeps to the app's settings and does not
+// try again what failed. Nothing to do is ErrNothing with the reason, and no
+// deployment.
+func (e *Engine) PatchDue(ctx context.Context, app AppName) (Deployment, error) {
+	a, err := e.patchable(ctx, app)
+	if err != nil {
+		return Deployment{}, err
+	}
+	live, err := e.Store.Release(ctx, app, a.Live)
+	if err != nil {
+		return Deployment{}, err
+	}
+	settings := live.Settings.Patch
+	if settings.Mode == PatchOff {
+		return Deployment{}, fmt.Errorf("%w: teal.toml of %s has [patch] mode = \"off\"", ErrNothing, live.Name())
+	}
+	pending, err := e.pending(ctx, live)
+	if errors.Is(err, ErrEngineAway) || ctx.Err() != nil {
+		return Deployment{}, err
+	}
+	if err != nil {
+		pending = Pending{Unknown: []string{Clean(err.Error(), 300)}}
+	}
+	record, err := e.Patches.PatchRecord(ctx, app)
+	if err != nil {
+		return Deployment{}, err
+	}
+	if err := e.mayPatch(live, pending, record); err != nil {
+		return Deployment{}, err
+	}
+	if settings.Mode == PatchNotify {
+		return Deployment{}, e.tellPending(ctx, a, live, pending, record)
+	}
+	return e.again(ctx, app, Deployment{Cause: CausePatch})
+}
+
+// mayPatch is nil when a scheduled run has something to do that it may do now.
+func (e *Engine) mayPatch(live Release, pending Pending, record PatchRecord) error {
+	switch {
+	case pending.None():
+		return fmt.Errorf("%w: no updates for %s: every package is as new as its archive has it", ErrNothing, live.Name())
+	case !pending.Worth(live.Settings.Patch.Scope):
+		return fmt.Errorf("%w: %d updates for %s, none of them for security (%s)", ErrNothing, len(pending.Changes), live.Name(), Brief(pending.Changes))
+	case record.FailedKey == pending.Key() && e.Now().Before(record.NotBefore):
+		return fmt.Errorf("%w: the same updates failed %s; they are tried again after %s, or when there are others (now: patch %s --now)",
+			ErrNothing, times(record.Failures), record.NotBefore.UTC().Format("Mon 2 Jan 15:04 MST"), live.App)
+	}
+	return nil
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
+}
+
+// tellPending is the end of a run that only tells: ErrNothing, with a mail when
+// these updates were not told of before.
+func (e *Engine) tellPending(ctx context.Context, a App, live Release, pending Pending, record PatchRecord) error {
+	nothing := fmt.Errorf("%w: %s of %s waits for you: %s (patch %s --now)", ErrNothing, live.Name(), a.Name, pending, a.Name)
+	key := pending.Key()
+	if record.Told == key {
+		return nothing
+	}
+	record.Told = key
+	return errors.Join(nothing, e.Patches.SetPatchRecord(ctx, a.Name, record))
+}
+
+// leaveAlone is how long the same updates are left alone after they failed n times.
+func leaveAlone(n int) time.Duration {
+	return time.Duration(min(14, 1<<min(n-1, 4))) * 24 * time.Hour
+}
+
+// notePatch remembers how a patch run went.
+func (e *Engine) notePatch(app AppName, pending Pending, err error) {
+	ctx, done := cleanup()
+	defer done()
+	record, errRead := e.Patches.PatchRecord(ctx, app)
+	if errRead != nil {
+		e.Log.Warn("Cannot remember how the patch went", "app", app, "error", errRead)
+		return
+	}
+	var f *Failure
+	switch {
+	case errors.As(err, &f):
+		if record.FailedKey != pending.Key() {
+			record.Failures = 0
+		}
+		record.Failures++
+		record.FailedKey = pending.Key()
+		// A little less than whole days, so that the run of that day is not missed.
+		record.NotBefore = e.Now().Add(leaveAlone(record.Failures) - time.Hour)
+	case err == nil:
+		record.Failures, record.FailedKey, record.NotBefore, record.Told = 0, "", time.Time{}, ""
+		record.Pending = Pending{}
+	default:
+		return // canceled, or nothing came of it
+	}
+	if err := e.Patches.SetPatchRecord(ctx, app, record); err != nil {
+		e.Log.Warn("Cannot remember how the patch went", "app", app, "error", err)
+	}
+}
+
+// PatchPlan tells what a patch run of the app would do now: dry-run.
+type PatchPlan struct {
+	Live    Release
+	Pending Pending
+	// Held says why a scheduled run would leave it at that; "" when it would not.
+	Held string
+}
+
+// PlanPatch looks for updates of an app and changes nothing.
+func (e *Engine) PlanPatch(ctx context.Context, app AppName) (PatchPlan, error) {
+	a, err := e.appReady(ctx, app)
+	if err != nil {
+		return PatchPlan{}, err
+	}
+	if a.Live == 0 {
+		return PatchPlan{}, fmt.Errorf("%w: nothing of %s is live yet; push to deploy it", ErrNothing, app)
+	}
+	live, err := e.Store.Release(ctx, app, a.Live)
+	if err != nil {
+		return PatchPlan{}, err
+	}
+	e.survey.forget(app)
+	plan := PatchPlan{Live: live}
+	if plan.Pending, err = e.pending(ctx, live); err != nil {
+		return PatchPlan{}, err
+	}
+	record, err := e.Patches.PatchRecord(ctx, app)
+	if err != nil {
+		return PatchPlan{}, err
+	}
+	switch held := e.mayPatch(live, plan.Pending, record); {
+	case a.PatchPinned:
+		plan.Held = "a rollback pinned the app: patching waits for the next push"
+	case live.Settings.Patch.Mode != PatchAuto:
+		plan.Held = fmt.Sprintf("teal.toml has [patch] mode = %q", live.Settings.Patch.Mode)
+	case held != nil && !plan.Pending.None():
+		plan.Held = strings.TrimPrefix(held.Error(), ErrNothing.Error()+": ")
+	}
+	return plan, nil
+}
+
+// Stack is what the app's live release stands on, as it was last looked at; ""
+// when it never was. Apps with the same stack fail alike.
+func (e *Engine) Stack(ctx context.Context, app AppName) string {
+	record, err := e.Patches.PatchRecord(ctx, app)
+	if err != nil {
+		return ""
+	}
+	return record.Pending.Stack
+}
