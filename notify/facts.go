@@ -72,6 +72,7 @@ func (c Config) describe(a deploy.Alert) facts {
 	default:
 		f.add("Started by", deploy.Clean(a.Pusher, 60))
 	}
+	f.add("Updates", deploy.Clean(deploy.Brief(a.Changes), 300))
 	f.add("When", c.clock(a.At))
 	f.add("Deployment", fmt.Sprint(a.Deployment))
 	for _, line := range a.Failure.Log[max(0, len(a.Failure.Log)-logLines):] {

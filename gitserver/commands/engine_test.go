@@ -92,3 +92,8 @@ func (w *world) Inventory(ctx context.Context, app deploy.AppName, release int) 
 		Unknown: []string{"the rpm database has a format that Teal can't read"},
 	}, w.broken["inventory"]
 }
+
+func (w *world) PlanPatch(_ context.Context, app deploy.AppName) (deploy.PatchPlan, error) {
+	live := deploy.Release{App: app, Number: w.apps[app].Live}
+	return deploy.PatchPlan{Live: live, Pending: w.pending, Held: w.held}, w.broken["plan"]
+}

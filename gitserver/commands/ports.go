@@ -129,6 +129,7 @@ type Starter interface {
 // Inspector looks into releases.
 type Inspector interface {
 	Inventory(ctx context.Context, app deploy.AppName, release int) (deploy.Release, deploy.Inventory, error)
+	PlanPatch(ctx context.Context, app deploy.AppName) (deploy.PatchPlan, error)
 }
 
 // Switcher acts on what is there.

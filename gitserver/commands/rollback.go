@@ -119,23 +119,3 @@ func runCancel(ctx context.Context, j *job) error {
 	j.say("Deployment %d of %s is %s; %s.", d.ID, d.App, d.State, j.still(ctx, d.App))
 	return nil
 }
-
-var patchRow = command{
-	name: "patch", usage: "APP", scope: oneApp, verb: deploy.VerbDeploy, limit: followTime,
-	short: "rebuild the live commit on fresh base images, now",
-	long: "What the schedule does by itself. If the result differs it is deployed like a push:\n" +
-		"probed first, the old color kept. If it does not, nothing restarts.",
-	options:  []option{optDetach},
-	examples: []string{"patch shop"},
-	run:      runPatch,
-}
-
-func runPatch(ctx context.Context, j *job) error {
-	soon, cancel := context.WithTimeout(ctx, answerTime)
-	defer cancel()
-	d, err := j.Engine.Patch(soon, j.app.Name)
-	if err != nil {
-		return because(err, deploy.ErrNothing, ExitFailed, err.Error(), "git push teal main")
-	}
-	return j.see(ctx, d, 0)
-}

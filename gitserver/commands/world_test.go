@@ -51,6 +51,8 @@ type world struct {
 	tokens   map[string]time.Time
 	cut      []string
 	broken   map[string]error // by method
+	pending  deploy.Pending
+	held     string
 
 	calls     []string // of the engine: "rollback shop 12 by anna"
 	begun     deploy.Deployment
