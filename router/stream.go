@@ -58,9 +58,6 @@ func (s *stream) handle(x *exchange) (broken bool) {
 	defer x.end()
 	x.identify()
 	no := guard(s.r)
-	if no == nil && !x.legal {
-		no = &refusal{http.StatusBadRequest, "a field is malformed"}
-	}
 	if no == nil {
 		no = guardUpgrade(&x.req)
 	}
@@ -206,8 +203,6 @@ func (s *stream) write(src *source, from, to int, last bool) error {
 	}
 	return s.flush()
 }
-
-func (s *stream) settleDown(*exchange) {}
 
 // flush sends what was written to the client on its way.
 func (s *stream) flush() error {

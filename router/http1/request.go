@@ -2,7 +2,6 @@ package http1
 
 import (
 	"bytes"
-	"strings"
 )
 
 // Lengths of a body that are none.
@@ -269,13 +268,9 @@ func (r *Request) Clear() {
 	r.Named, r.Upgrades = false, false
 }
 
-// Add adds a field after Set or Clear. What could not have come in a field
-// line it does not add; then it returns false.
-func (r *Request) Add(name, value string) bool {
-	if !IsToken([]byte(name)) || !isText([]byte(value)) {
-		return false
-	}
-	r.add(name, strings.Trim(value, " \t"))
+// Add adds a field after Set or Clear.
+func (r *Request) Add(name, value string) {
+	r.add(name, value)
 	switch f := &r.Fields[len(r.Fields)-1]; f.Name {
 	case Connection:
 		keep := false
@@ -285,5 +280,4 @@ func (r *Request) Add(name, value string) bool {
 	case Upgrade:
 		r.Upgrades = true
 	}
-	return true
 }

@@ -1,6 +1,0 @@
-//go:build race
-
-package router
-
-// raceDetector: sync.Pool then forgets things on purpose.
-const raceDetector = true
