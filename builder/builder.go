@@ -59,7 +59,8 @@ type Config struct {
 	// security tracker; "": which holes an update closes is not told.
 	CVEData string
 
-	meminfo string // /proc/meminfo, but in tests
+	meminfo string        // /proc/meminfo, but in tests
+	starved time.Duration // 30 s, but in tests: see hunger
 }
 
 func (c Config) withDefaults() Config {
@@ -75,6 +76,9 @@ func (c Config) withDefaults() Config {
 		c.MaxLogBytes = 4 << 20
 	}
 	set(&c.meminfo, "/proc/meminfo")
+	if c.starved == 0 {
+		c.starved = 30 * time.Second
+	}
 	if c.MinFreeDisk == 0 {
 		c.MinFreeDisk = 1 << 30
 	}

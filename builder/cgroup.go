@@ -18,6 +18,7 @@ import (
 //
 //   - CPU: scheduled only when nothing else wants the processor (cpu.idle), and
 //     with the lowest weight where the kernel is too old for that (before 5.15);
+//     builds that get nothing that way are given a small share: see starve.go;
 //   - memory: a ceiling, taken from what is free when a build begins. A step that
 //     goes over it is killed, and nothing else is;
 //   - processes: a ceiling, so that a fork bomb ends at it;
@@ -33,7 +34,9 @@ const buildProcesses = 4096
 type buildGroup struct {
 	root    string // cgroupRoot, but in tests
 	unified bool   // cgroup v2
-	systemd bool   // the Engine leaves groups to systemd: a scope for each step, no common parent
+	systemd bool   // the Engine leaves groups to systemd on v2: a scope for each step, no common parent
+
+	patience time.Duration // how long builds may get next to no processor time: see hunger
 }
 
 // knob is one file of a control group and what is written there.
@@ -45,39 +48,51 @@ type knob struct {
 	instead    bool // only where the one before it could not be turned
 }
 
-// knobs are what a ceiling of memory (bytes) comes to.
-func (g buildGroup) knobs(memory int64) []knob {
-	limit := strconv.FormatInt(memory, 10)
+// shares are what processor time builds get: what nothing else wants or,
+// starved, a fifth of a container's share.
+func (g buildGroup) shares(starved bool) []knob {
+	idle, weight, shares := "1", "1", "2"
+	if starved {
+		idle, weight, shares = "0", "20", "205"
+	}
+	if g.unified {
+		return []knob{{file: "cpu.idle", value: idle}, {file: "cpu.weight", value: weight, wanted: true, instead: !starved}}
+	}
+	return []knob{
+		{controller: "cpu", file: "cpu.idle", value: idle},
+		{controller: "cpu", file: "cpu.shares", value: shares, wanted: true, instead: !starved},
+	}
+}
+
+// ceilings are what builds may have at most; memory is in bytes.
+func (g buildGroup) ceilings(memory int64) []knob {
+	limit, processes := strconv.FormatInt(memory, 10), strconv.Itoa(buildProcesses)
 	if g.unified {
 		return []knob{
-			{file: "cpu.idle", value: "1"},
-			{file: "cpu.weight", value: "1", wanted: true, instead: true},
 			{file: "memory.max", value: limit, wanted: true},
-			{file: "pids.max", value: strconv.Itoa(buildProcesses), wanted: true},
+			{file: "pids.max", value: processes, wanted: true},
 			{file: "io.weight", value: "1"},
 		}
 	}
 	return []knob{
-		{controller: "cpu", file: "cpu.idle", value: "1"},
-		{controller: "cpu", file: "cpu.shares", value: "2", wanted: true, instead: true},
 		{controller: "memory", file: "memory.limit_in_bytes", value: limit, wanted: true},
-		{controller: "pids", file: "pids.max", value: strconv.Itoa(buildProcesses), wanted: true},
+		{controller: "pids", file: "pids.max", value: processes, wanted: true},
 		{controller: "blkio", file: "blkio.bfq.weight", value: "1"},
 	}
 }
 
-// limit holds the groups that are there now; a common parent is made when no
+// turn holds the groups that are there now; a common parent is made when no
 // build has made it yet. The error says what keeps builds from being held.
-func (g buildGroup) limit(memory int64) error {
+func (g buildGroup) turn(knobs []knob) error {
 	var errs []error
 	turned := false
-	for _, k := range g.knobs(memory) {
+	for _, k := range knobs {
 		if k.instead && turned {
 			continue
 		}
 		turned = true
 		for _, dir := range g.dirs(k.controller) {
-			err := turn(filepath.Join(dir, k.file), k.value)
+			err := write(filepath.Join(dir, k.file), k.value)
 			turned = turned && err == nil
 			if err != nil && k.wanted {
 				errs = append(errs, err)
@@ -87,22 +102,25 @@ func (g buildGroup) limit(memory int64) error {
 	return errors.Join(errs...)
 }
 
-// dirs gives the groups of builds in a hierarchy.
+// dirs gives the groups of builds, in the controller's hierarchy where each has one.
 func (g buildGroup) dirs(controller string) []string {
-	if g.unified && g.systemd {
+	if g.systemd {
 		// Containers have scopes of the same form, with 64 hexadecimal digits.
 		pattern := "docker-" + strings.Repeat("[a-z0-9]", 25) + ".scope"
 		scopes, _ := filepath.Glob(filepath.Join(g.root, "system.slice", pattern))
 		return scopes
+	}
+	if g.unified {
+		controller = ""
 	}
 	dir := filepath.Join(g.root, controller, "docker", "buildkit")
 	_ = os.MkdirAll(dir, 0o755) // when that fails, so does writing there, and is told
 	return []string{dir}
 }
 
-// turn writes a value to a file of a control group; one that says it already is
-// left alone.
-func turn(path, value string) error {
+// write gives a file of a control group a value; one that has it already is left
+// alone.
+func write(path, value string) error {
 	if now, err := os.ReadFile(path); err == nil && string(now) == value+"\n" {
 		return nil
 	}
@@ -114,27 +132,32 @@ func turn(path, value string) error {
 	return errors.Join(err, f.Close())
 }
 
-// hold keeps build steps limited until ctx ends; begun is closed when it does.
+// hold keeps build steps limited until ctx ends; begun is closed when they are.
 // Where systemd makes a group for each step there is nothing to limit before one
 // runs, so it looks again and again.
 func (g buildGroup) hold(ctx context.Context, memory int64, begun chan<- struct{}) error {
-	if !g.unified || !g.systemd {
-		defer close(begun)
-		return g.limit(memory)
-	}
+	trouble := g.turn(append(g.shares(false), g.ceilings(memory)...))
 	close(begun)
-	look := time.NewTicker(100 * time.Millisecond)
-	defer look.Stop()
-	var trouble error
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	h := hunger{group: g, patience: g.patience}
 	for {
-		// A step may end between the look and the writing.
-		if err := g.limit(memory); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			trouble = err
-		}
 		select {
 		case <-ctx.Done():
 			return trouble
-		case <-look.C:
+		case now := <-tick.C:
+			h.look(now)
+		}
+		var knobs []knob
+		if h.starved || g.systemd { // a build that began since has turned them back
+			knobs = g.shares(h.starved)
+		}
+		if g.systemd {
+			knobs = append(knobs, g.ceilings(memory)...)
+		}
+		// A step may end between the look and the writing.
+		if err := g.turn(knobs); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			trouble = err
 		}
 	}
 }

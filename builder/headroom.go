@@ -107,7 +107,8 @@ func (b *Builder) buildGroup(ctx context.Context) (buildGroup, error) {
 	if err != nil {
 		return buildGroup{}, err
 	}
-	return buildGroup{root: cgroupRoot, unified: info.CgroupVersion == "2", systemd: info.CgroupDriver == "systemd"}, nil
+	v2 := info.CgroupVersion == "2"
+	return buildGroup{root: cgroupRoot, unified: v2, systemd: v2 && info.CgroupDriver == "systemd", patience: b.config.starved}, nil
 }
 
 // Short implements deploy.Builder: how many bytes are missing on the disk of the

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -28,6 +29,22 @@ func main() {
 	case "sleep":
 		fmt.Println("sleeping")
 		time.Sleep(10 * time.Minute)
+	case "spin":
+		count, _ := strconv.Atoi(os.Args[2])
+		long, _ := time.ParseDuration(os.Args[3])
+		for range count {
+			go func() {
+				for {
+				}
+			}()
+		}
+		time.Sleep(long)
+	case "work": // so much processor time, however long that takes
+		much, _ := time.ParseDuration(os.Args[2])
+		var used syscall.Rusage
+		for time.Duration(used.Utime.Nano()) < much {
+			syscall.Getrusage(syscall.RUSAGE_SELF, &used)
+		}
 	case "flood":
 		for i := range 20000 {
 			fmt.Println("flood", i)
