@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"teal/deploy"
@@ -34,4 +35,9 @@ func readAptfile(ctx context.Context, t *tree) ([]string, error) {
 		}
 	}
 	return packages, nil
+}
+
+// hasApt tells whether the Aptfile has a package whose name begins so.
+func (t *tree) hasApt(prefix string) bool {
+	return slices.ContainsFunc(t.apt, func(name string) bool { return strings.HasPrefix(name, prefix) })
 }

@@ -99,6 +99,7 @@ func (c Config) withDefaults() Config {
 type Builder struct {
 	config Config
 	stack  *Stack
+	caches string // begins the name space of every app's cache mounts; tests share one
 
 	fetching sync.Mutex // held while data of the security tracker is fetched
 
@@ -112,7 +113,7 @@ var _ deploy.Builder = (*Builder)(nil)
 // New makes a Builder. It starts nothing and asks nothing of the Engine.
 func New(c Config) *Builder {
 	c = c.withDefaults()
-	return &Builder{config: c, stack: newStack(c), layers: map[string][]layer{}}
+	return &Builder{config: c, stack: newStack(c), caches: "teal-" + c.Namespace, layers: map[string][]layer{}}
 }
 
 // NewStack makes the set of stack images alone, for a command that only makes those.

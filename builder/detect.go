@@ -27,8 +27,13 @@ type kind struct {
 // static sites, as many apps carry an index.html or a public/ as well.
 var kinds = []kind{
 	{name: "Go", looks: "go.mod at the root", detect: detectGo},
+	{name: "Rust", looks: "Cargo.toml", detect: detectRust},
+	{name: "PHP", looks: "composer.json or index.php", detect: detectPHP},
+	{name: "Ruby", looks: "Gemfile or config.ru", detect: detectRuby},
+	{name: "Python", looks: "requirements.txt, pyproject.toml, Pipfile or manage.py", detect: detectPython},
 	{name: "Node", looks: "package.json", detect: detectNode},
 	{name: "static site", looks: "index.html at the root or in public/, or a Staticfile", detect: detectStatic},
+	{name: "any", looks: "a Procfile with a web process", detect: detectProcfile},
 }
 
 // tree is what a detect function looks at.

@@ -187,7 +187,7 @@ func (j *job) secrets(bundle []byte) map[string][]byte {
 // args are the build arguments: the app's own, and the name space of its cache
 // mounts, so that no app sees or poisons the cache of another one.
 func (j *job) args() map[string]string {
-	args := map[string]string{"BUILDKIT_CACHE_MOUNT_NS": "teal-" + j.config.Namespace + "-" + string(j.req.App)}
+	args := map[string]string{"BUILDKIT_CACHE_MOUNT_NS": j.caches + "-" + string(j.req.App)}
 	for name, value := range j.manifest.Args {
 		args[name] = value
 	}

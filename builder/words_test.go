@@ -22,7 +22,7 @@ func TestFailuresSayWhatIsWrong(t *testing.T) {
 		{"unknown base", files("Dockerfile", "FROM nosuch.invalid/base:1\n"), "the base image nosuch.invalid/base:1 cannot be fetched", "registry"},
 		{"frontend", files("Dockerfile", "# syntax=nosuch.invalid/dockerfile:1\nFROM scratch\n"), `wants to be read by nosuch.invalid/dockerfile:1, which is not pinned`, "remove the line"},
 		{"unknown stack image", files("Dockerfile", "FROM teal/cobol\n"), "teal/cobol, which is no stack image", "teal/base, teal/apt"},
-		{"nothing found", files("notes.txt", "x"), "no Dockerfile, and nothing else that Teal knows", "go.mod at the root (Go); package.json (Node)"},
+		{"nothing found", files("notes.txt", "x"), "no Dockerfile, and nothing else that Teal knows", "go.mod at the root (Go); Cargo.toml (Rust)"},
 		{"Dockerfile not there", files("teal.toml", "[build]\ndockerfile = \"web/Dockerfile\"\n"), "teal.toml names the Dockerfile web/Dockerfile, which is not in the commit", "commit it"},
 		{"wrong teal.toml", files("teal.toml", "\ninstanses = 2\n"), `teal.toml line 2: there is no key "instanses"; is "instances" meant?`, "correct teal.toml"},
 		{"does not compile", files("go.mod", "module x\n", "main.go", "package main\n\nfunc main() { undefined() }\n"), "ended with exit code 1", "last lines"},

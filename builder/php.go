@@ -1,0 +1,145 @@
+package builder
+
+import (
+	"context"
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strings"
+
+	"teal/deploy"
+)
+
+// composerJSON is what Teal reads of a composer.json.
+type composerJSON struct {
+	Require map[string]string `json:"require"`
+	Scripts map[string]any    `json:"scripts"`
+}
+
+// detectPHP takes a tree with a composer.json or an index.php: Apache serves it,
+// with what .htaccess says.
+func detectPHP(ctx context.Context, t *tree) (*plan, error) {
+	found := firstOf([]string{"composer.json", "index.php", "public/index.php"}, t.has)
+	if found == "" {
+		return nil, nil
+	}
+	text, err := t.readSmall(ctx, "composer.json")
+	if err != nil {
+		return nil, err
+	}
+	var composer composerJSON
+	if text != "" {
+		if err := json.Unmarshal([]byte(text), &composer); err != nil {
+			return nil, failure("composer.json cannot be read: "+deploy.Clean(err.Error(), 200), "correct it, commit and push again", nil, err)
+		}
+	}
+	version, err := t.version("php", phpAsks(composer))
+	if err != nil {
+		return nil, err
+	}
+	root := phpRoot(t)
+	p := &plan{kind: "php", what: "PHP " + version.line + ": " + found + " found", on: stackPrefix + "php:" + version.line}
+	packages, why, warn := phpPackagesOf(t, composer)
+	p.why = present("PHP: "+found+" found, and no Dockerfile", version.why, why, "directory "+root+" is served by Apache, .htaccess is honored")
+	p.warn = present(version.warn, warn)
+	extensions := phpExtensions(composer)
+	if len(extensions) > 0 {
+		p.why = append(p.why, "extensions: "+strings.Join(extensions, " ")+", which composer.json requires")
+	}
+	apt := append(slices.Clone(t.apt), extensions...)
+	if len(apt) == 0 {
+		p.paths = []string{"/app"}
+	}
+	p.dockerfile = phpDockerfile(t, version.line, root, packages, apt)
+	return p, nil
+}
+
+func phpAsks(c composerJSON) wish {
+	if v := c.Require["php"]; v != "" {
+		return wish{v, "require.php in composer.json"}
+	}
+	return wish{}
+}
+
+// phpRoot is the directory that is served.
+func phpRoot(t *tree) string {
+	for _, dir := range []string{"public", "web", "webroot", "public_html", "htdocs"} {
+		if t.has(dir + "/index.php") {
+			return dir
+		}
+	}
+	return "."
+}
+
+// phpPackagesOf finds out how packages are installed; "" for not at all.
+func phpPackagesOf(t *tree, c composerJSON) (command, why, warn string) {
+	needs := false
+	for name := range c.Require {
+		needs = needs || strings.Contains(name, "/")
+	}
+	switch {
+	case t.has("vendor/autoload.php"):
+		return "", "packages: those in vendor/, nothing is fetched", ""
+	case !needs && len(c.Scripts) == 0:
+		return "", "", ""
+	case t.has("composer.lock"):
+		why = "packages: composer, exactly those of composer.lock"
+	default:
+		why = "packages: composer"
+		warn = "there is no composer.lock: every build may get other versions of its packages. Run composer update and commit the file"
+	}
+	return "composer install --no-dev --no-interaction --prefer-dist --optimize-autoloader --no-progress", why, warn
+}
+
+var phpBundled = regexp.MustCompile(`^ext-(core|ctype|curl|date|dom|fileinfo|filter|ftp|hash|iconv|json|libxml|mbstring|mysqli|openssl|pcre|pdo|pdo_mysql|pdo_pgsql|pdo_sqlite|pgsql|phar|posix|reflection|session|simplexml|sockets|sodium|spl|sqlite3|standard|tokenizer|xml|xmlreader|xmlwriter|zip|zlib|bcmath|opcache|zend-opcache|exif|gettext|pcntl|calendar)$`)
+
+// phpExtensions are the packages of extensions that composer.json requires and
+// the image does not have.
+func phpExtensions(c composerJSON) []string {
+	var packages []string
+	for name := range c.Require {
+		if ext, ok := strings.CutPrefix(strings.ToLower(name), "ext-"); ok && !phpBundled.MatchString("ext-"+ext) && debianPackage.MatchString("php-"+ext) {
+			packages = append(packages, "php-"+ext)
+		}
+	}
+	slices.Sort(packages)
+	return packages
+}
+
+func phpDockerfile(t *tree, line, root, packages string, apt []string) string {
+	on := stackPrefix + "php:" + line
+	var d dockerfile
+	if packages != "" {
+		d.add("FROM " + on + "-build AS build")
+		d.install(apt)
+		d.add("ENV COMPOSER_ALLOW_SUPERUSER=1 COMPOSER_CACHE_DIR=/root/.cache/composer", "COPY . .")
+		d.cached("composer", "/root/.cache/composer", packages)
+		d.add("")
+	}
+	d.add("FROM " + on)
+	d.install(apt)
+	if packages != "" {
+		d.add("COPY --from=build --chown=65532:65532 /app /app")
+	} else {
+		d.add("COPY --chown=65532:65532 . .")
+	}
+	env := "ENV"
+	if root != "." {
+		env += " DOCUMENT_ROOT=/app/" + root
+	} else {
+		env += " DOCUMENT_ROOT=/app"
+	}
+	// SIGWINCH has Apache answer what is under way before it ends.
+	d.add("STOPSIGNAL SIGWINCH")
+	argv := []string{"apache2", "-DFOREGROUND", "-f", "/etc/teal/apache.conf"}
+	if t.web != "" && !herokuPHP.MatchString(t.web) {
+		argv = commandOf(t.web)
+	} else if m := herokuPHP.FindStringSubmatch(t.web); m != nil && m[1] != "" {
+		env = "ENV DOCUMENT_ROOT=/app/" + strings.Trim(m[1], "/")
+	}
+	d.run(env, argv)
+	return d.String()
+}
+
+// herokuPHP is how Procfiles start a web server of Heroku's: its directory counts.
+var herokuPHP = regexp.MustCompile(`^(?:vendor/bin/)?heroku-php-(?:apache2|nginx)(?:\s+([\w./-]+))?\s*$`)

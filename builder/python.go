@@ -1,0 +1,309 @@
+package builder
+
+import (
+	"context"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"teal/deploy"
+)
+
+// pythonApp is a Python tree on its way to a plan.
+type pythonApp struct {
+	t       *tree
+	needs   string // everything that names dependencies, in lower case
+	install []string
+	files   []string // that installing reads; nil: the whole tree
+	pip     string   // options of pip
+	why     string
+	warn    string
+}
+
+var pythonEntries = []string{"main.py", "app.py", "server.py", "wsgi.py", "asgi.py", "application.py", "run.py"}
+
+// detectPython takes a tree with requirements.txt, pyproject.toml, Pipfile,
+// manage.py, or a Python file with a usual name.
+func detectPython(ctx context.Context, t *tree) (*plan, error) {
+	found := firstOf(append([]string{"requirements.txt", "pyproject.toml", "Pipfile", "setup.py", "manage.py"}, pythonEntries...), t.has)
+	if found == "" {
+		return nil, nil
+	}
+	a := &pythonApp{t: t}
+	if err := a.dependencies(ctx); err != nil {
+		return nil, err
+	}
+	asks, err := a.asks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	version, err := t.version("python", asks)
+	if err != nil {
+		return nil, err
+	}
+	argv, why, err := a.start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p := &plan{kind: "python", what: "Python " + version.line + ": " + found + " found", on: stackPrefix + "python:" + version.line}
+	p.why = present("Python: "+found+" found, and no Dockerfile", version.why, a.why, why)
+	p.warn = present(version.warn, a.warn)
+	p.omit = []string{".venv", "venv", "**/__pycache__"}
+	if len(t.apt) == 0 {
+		p.paths = []string{"/app"}
+	}
+	p.dockerfile = a.dockerfile(version.line, argv)
+	return p, nil
+}
+
+// firstOf gives the first name for which is holds; "".
+func firstOf(names []string, is func(string) bool) string {
+	if i := slices.IndexFunc(names, is); i >= 0 {
+		return names[i]
+	}
+	return ""
+}
+
+var (
+	requiresPython = regexp.MustCompile(`(?m)^\s*requires-python\s*=\s*["']([^"']+)["']`)
+	poetryPython   = regexp.MustCompile(`(?m)^\s*python\s*=\s*["']([^"']+)["']`)
+	pipfilePython  = regexp.MustCompile(`(?m)^\s*python(?:_full)?_version\s*=\s*["']([^"']+)["']`)
+)
+
+// asks finds the version that the app asks for.
+func (a *pythonApp) asks(ctx context.Context) (wish, error) {
+	for _, from := range []struct {
+		file    string
+		pattern *regexp.Regexp // nil: all of it
+	}{{".python-version", nil}, {"runtime.txt", nil}, {"Pipfile", pipfilePython}, {"pyproject.toml", requiresPython}, {"pyproject.toml", poetryPython}} {
+		text, err := a.t.readSmall(ctx, from.file)
+		if err != nil {
+			return wish{}, err
+		}
+		v := firstLine(text)
+		if from.pattern != nil {
+			v = ""
+			if m := from.pattern.FindStringSubmatch(text); m != nil {
+				v = m[1]
+			}
+		}
+		if v = strings.TrimPrefix(v, "python-"); v != "" {
+			return wish{v, from.file}, nil
+		}
+	}
+	return a.t.toolVersion(ctx, "python")
+}
+
+// dependencies finds out how they are installed. Wheels that lie in the tree
+// are taken from there, and nothing is fetched.
+func (a *pythonApp) dependencies(ctx context.Context) error {
+	for _, name := range []string{"requirements.txt", "pyproject.toml", "Pipfile", "Pipfile.lock"} {
+		text, err := a.t.readSmall(ctx, name)
+		if err != nil {
+			return err
+		}
+		a.needs += strings.ToLower(text) + "\n"
+	}
+	a.needs += strings.Join(a.t.apt, "\n")
+	a.pip = "pip install"
+	wheels := a.wheels()
+	if wheels != "" {
+		a.pip += " --no-index --find-links " + wheels
+	}
+	switch {
+	case a.t.has("requirements.txt"):
+		a.requirements(ctx)
+	case a.t.has("uv.lock"):
+		a.install = []string{a.pip + " uv && uv sync --frozen --no-dev --no-install-project --active"}
+		a.files, a.why = []string{"pyproject.toml", "uv.lock"}, "packages: uv, exactly those of uv.lock"
+	case a.t.has("poetry.lock"):
+		a.install = []string{a.pip + " poetry && poetry install --only main --no-root"}
+		a.files, a.why = []string{"pyproject.toml", "poetry.lock"}, "packages: poetry, exactly those of poetry.lock"
+	case a.t.has("Pipfile.lock"):
+		a.install = []string{a.pip + " pipenv && PIPENV_IGNORE_VIRTUALENVS=0 pipenv install --deploy"}
+		a.files, a.why = []string{"Pipfile", "Pipfile.lock"}, "packages: pipenv, exactly those of Pipfile.lock"
+	case a.t.has("Pipfile"):
+		a.install = []string{a.pip + " pipenv && pipenv install --skip-lock"}
+		a.files, a.why = []string{"Pipfile"}, "packages: pipenv"
+		a.warn = "there is no Pipfile.lock: every build may get other versions of its packages. Run pipenv lock and commit the file"
+	case a.t.has("pyproject.toml") && strings.Contains(a.needs, "[project]") || a.t.has("setup.py"):
+		a.install, a.why = []string{a.pip + " ."}, "packages: pip, those of the project itself"
+		a.warn = "there is no lock file (uv.lock, poetry.lock, requirements.txt with ==): every build may get other versions of its packages"
+	}
+	if wheels != "" && a.why != "" {
+		a.why += "; from the wheels in " + wheels + " alone"
+	}
+	return nil
+}
+
+// requirements is for requirements.txt, and what it includes.
+func (a *pythonApp) requirements(ctx context.Context) {
+	a.install = []string{a.pip + " --requirement requirements.txt"}
+	a.why = "packages: pip, requirements.txt"
+	text, _ := a.t.readSmall(ctx, "requirements.txt") // was read before
+	loose := false
+	a.files = []string{"requirements.txt"}
+	for _, line := range strings.Split(text, "\n") {
+		line = strings.TrimSpace(line)
+		switch {
+		case line == "" || line[0] == '#':
+		case strings.HasPrefix(line, "-r") || strings.HasPrefix(line, "-c") || strings.HasPrefix(line, "-e") || strings.HasPrefix(line, "."):
+			a.files = nil
+		case line[0] != '-' && !strings.Contains(line, "==") && !strings.Contains(line, "@"):
+			loose = true
+		}
+	}
+	if loose && !a.t.hasApt("python3-") && a.wheels() == "" {
+		a.warn = "requirements.txt does not pin every package with ==: every build may get other versions. pip freeze writes them down"
+	}
+}
+
+// wheels is the directory in the tree that has built packages; "" for none.
+func (a *pythonApp) wheels() string {
+	for _, dir := range []string{"vendor", "wheels", "wheelhouse", "vendor/wheels"} {
+		for _, name := range a.t.in(dir) {
+			if strings.HasSuffix(name, ".whl") {
+				return dir
+			}
+		}
+	}
+	return ""
+}
+
+var (
+	djangoApp  = regexp.MustCompile(`(?m)^\s*WSGI_APPLICATION\s*=\s*["']([\w.]+)\.(\w+)["']`)
+	flaskApp   = regexp.MustCompile(`(?m)^(\w+)\s*=\s*(?:flask\.)?Flask\(`)
+	fastapiApp = regexp.MustCompile(`(?m)^(\w+)\s*=\s*(?:fastapi\.)?(?:FastAPI|Starlette)\(`)
+	createApp  = regexp.MustCompile(`(?m)^def (create_app|make_app)\(`)
+)
+
+// start finds what runs: what is declared, Django, an ASGI app, a WSGI app, a
+// file with a usual name.
+func (a *pythonApp) start(ctx context.Context) ([]string, string, error) {
+	if a.t.web != "" {
+		argv := commandOf(a.t.web)
+		return argv, "start: the declared web process, " + deploy.Clean(strings.Join(argv, " "), 120), nil
+	}
+	argv, why, err := a.framework(ctx)
+	if err != nil || argv != nil {
+		return argv, why, err
+	}
+	if name := firstOf(pythonEntries, a.t.has); name != "" {
+		return []string{"python3", name}, "start: " + name + " found", nil
+	}
+	return nil, "", failure("Python found, but nothing that says how to start the app",
+		`add a Procfile with "web: …", for instance web: gunicorn app:app`, nil, nil)
+}
+
+func (a *pythonApp) framework(ctx context.Context) ([]string, string, error) {
+	if a.t.has("manage.py") {
+		return a.django(ctx)
+	}
+	for _, name := range append(slices.Clone(pythonEntries), "app/main.py", "src/main.py", "app/__init__.py", "src/app.py") {
+		if !a.t.has(name) {
+			continue
+		}
+		text, err := a.t.readSmall(ctx, name)
+		if err != nil {
+			return nil, "", err
+		}
+		module := strings.TrimSuffix(strings.ReplaceAll(strings.TrimSuffix(name, ".py"), "/", "."), ".__init__")
+		if m := fastapiApp.FindStringSubmatch(text); m != nil {
+			return asgi(module + ":" + m[1]), "start: an ASGI app in " + name + ", with uvicorn", nil
+		}
+		if m := flaskApp.FindStringSubmatch(text); m != nil {
+			return wsgi(module + ":" + m[1]), "start: a Flask app in " + name + ", with gunicorn", a.wantGunicorn("Flask")
+		}
+		if m := createApp.FindStringSubmatch(text); m != nil && strings.Contains(a.needs, "flask") {
+			return wsgi(module + ":" + m[1] + "()"), "start: " + m[1] + "() in " + name + ", with gunicorn", a.wantGunicorn("Flask")
+		}
+	}
+	return nil, "", nil
+}
+
+// django finds the project's module by its settings.
+func (a *pythonApp) django(ctx context.Context) ([]string, string, error) {
+	for _, name := range a.t.paths {
+		if path.Base(name) != "settings.py" && !strings.Contains(name, "/settings/") {
+			continue
+		}
+		text, err := a.t.readSmall(ctx, name)
+		if err != nil {
+			return nil, "", err
+		}
+		if m := djangoApp.FindStringSubmatch(text); m != nil {
+			return wsgi(m[1] + ":" + m[2]), "start: Django, WSGI_APPLICATION in " + name + ", with gunicorn", a.wantGunicorn("Django")
+		}
+	}
+	if name := firstOf(a.t.paths, func(p string) bool { return path.Base(p) == "wsgi.py" }); name != "" {
+		module := strings.ReplaceAll(strings.TrimSuffix(name, ".py"), "/", ".")
+		return wsgi(module + ":application"), "start: Django, " + name + ", with gunicorn", a.wantGunicorn("Django")
+	}
+	return nil, "", failure("manage.py found, but neither WSGI_APPLICATION in a settings.py nor a wsgi.py",
+		`add a Procfile with "web: gunicorn PROJECT.wsgi"`, nil, nil)
+}
+
+// wantGunicorn refuses to go on without the server: the framework's own one is for development.
+func (a *pythonApp) wantGunicorn(framework string) error {
+	if strings.Contains(a.needs, "gunicorn") {
+		return nil
+	}
+	return failure(framework+" is run by gunicorn, which is not among the app's packages",
+		"add gunicorn to requirements.txt (or to the Aptfile), or name another server in a Procfile", nil, nil)
+}
+
+func wsgi(app string) []string {
+	return []string{"gunicorn", "--bind=0.0.0.0:8080", "--worker-tmp-dir=/tmp", "--access-logfile=-", app}
+}
+
+func asgi(app string) []string {
+	return []string{"uvicorn", app, "--host=0.0.0.0", "--port=8080"}
+}
+
+// dockerfile installs into a virtual environment in /app, which sees Debian's
+// Python packages too: those of the Aptfile.
+func (a *pythonApp) dockerfile(line string, argv []string) string {
+	on := stackPrefix + "python:" + line
+	var d dockerfile
+	d.add("FROM " + on + "-build AS build")
+	d.install(a.t.apt)
+	d.add("ENV VIRTUAL_ENV=/app/.venv PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CERT=/"+bundlePath,
+		"RUN python3 -m venv --system-site-packages /app/.venv")
+	whole := a.files == nil && len(a.install) > 0
+	if whole {
+		d.add("COPY . .")
+	} else if len(a.install) > 0 {
+		d.add("COPY " + strings.Join(a.files, " ") + " ./")
+		if dir := a.wheels(); dir != "" {
+			d.add("COPY " + dir + " " + dir)
+		}
+	}
+	for _, command := range a.install {
+		d.cached("pip", "/root/.cache/pip", command)
+	}
+	if static := a.collectStatic(); static != "" {
+		if !whole {
+			d.add("COPY . .")
+		}
+		d.add("RUN " + static)
+		whole = true
+	}
+	d.add("", "FROM "+on)
+	d.install(a.t.apt)
+	if whole {
+		d.add("COPY --from=build --chown=65532:65532 /app /app")
+	} else {
+		d.add("COPY --from=build /app/.venv ./.venv", "COPY --chown=65532:65532 . .")
+	}
+	d.run("ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PATH=/app/.venv/bin:$PATH", argv)
+	return d.String()
+}
+
+// collectStatic gathers Django's static files, as Heroku does, when the app has a place for them.
+func (a *pythonApp) collectStatic() string {
+	if !a.t.has("manage.py") || !strings.Contains(a.needs, "whitenoise") {
+		return ""
+	}
+	return "python3 manage.py collectstatic --noinput"
+}

@@ -1,0 +1,195 @@
+package builder
+
+import (
+	"context"
+	"regexp"
+	"strings"
+
+	"teal/deploy"
+)
+
+var (
+	gemfileRuby = regexp.MustCompile(`(?m)^\s*ruby\s+["']([^"']+)["'](?:\s*,\s*["']([^"']+)["'])?`)
+	lockedRuby  = regexp.MustCompile(`(?m)^RUBY VERSION\s*\n\s*ruby\s+([\d.]+)`)
+)
+
+// rubyNative are libraries that gems with native parts need: to build, and to run.
+var rubyNative = []struct{ gem, build, run string }{
+	{"pg", "libpq-dev", "libpq5"},
+	{"mysql2", "libmariadb-dev", "libmariadb3"},
+	{"sqlite3", "libsqlite3-dev", "libsqlite3-0"},
+}
+
+// detectRuby takes a tree with a Gemfile or a config.ru: Rails, or a Rack app.
+func detectRuby(ctx context.Context, t *tree) (*plan, error) {
+	found := firstOf([]string{"Gemfile", "config.ru"}, t.has)
+	if found == "" {
+		return nil, nil
+	}
+	gemfile, err := t.readSmall(ctx, "Gemfile")
+	if err != nil {
+		return nil, err
+	}
+	lock, err := t.readSmall(ctx, "Gemfile.lock")
+	if err != nil {
+		return nil, err
+	}
+	asks, err := rubyAsks(ctx, t, gemfile, lock)
+	if err != nil {
+		return nil, err
+	}
+	version, err := t.version("ruby", asks)
+	if err != nil {
+		return nil, err
+	}
+	a := rubyApp{t: t, gems: gemfile + "\n" + lock, bundle: gemfile != "", locked: lock != ""}
+	argv, why, err := a.start()
+	if err != nil {
+		return nil, err
+	}
+	p := &plan{kind: "ruby", what: "Ruby " + version.line + ": " + found + " found", on: stackPrefix + "ruby:" + version.line, omit: []string{".bundle", "tmp", "log"}}
+	p.why = present("Ruby: "+found+" found, and no Dockerfile", version.why, a.why(), why)
+	p.warn = present(version.warn, a.warn())
+	p.dockerfile = a.dockerfile(version.line, argv)
+	if len(t.apt) == 0 && !strings.Contains(p.dockerfile, "lib") {
+		p.paths = []string{"/app"}
+	}
+	return p, nil
+}
+
+func rubyAsks(ctx context.Context, t *tree, gemfile, lock string) (wish, error) {
+	if m := gemfileRuby.FindStringSubmatch(gemfile); m != nil {
+		constraint := m[1]
+		if m[2] != "" {
+			constraint += ", " + m[2]
+		}
+		return wish{constraint, "Gemfile"}, nil
+	}
+	text, err := t.readSmall(ctx, ".ruby-version")
+	if err != nil {
+		return wish{}, err
+	}
+	if v := strings.TrimPrefix(firstLine(text), "ruby-"); v != "" {
+		return wish{v, ".ruby-version"}, nil
+	}
+	if m := lockedRuby.FindStringSubmatch(lock); m != nil {
+		return wish{m[1], "Gemfile.lock"}, nil
+	}
+	return t.toolVersion(ctx, "ruby")
+}
+
+// rubyApp is a Ruby tree on its way to a plan.
+type rubyApp struct {
+	t              *tree
+	gems           string // Gemfile and Gemfile.lock
+	bundle, locked bool
+}
+
+func (a rubyApp) why() string {
+	switch {
+	case !a.bundle:
+		return ""
+	case a.t.hasDir("vendor/cache"):
+		return "gems: bundler, from vendor/cache alone"
+	case a.locked:
+		return "gems: bundler, exactly those of Gemfile.lock; those that the Aptfile brings are taken from there"
+	}
+	return "gems: bundler"
+}
+
+func (a rubyApp) warn() string {
+	if a.bundle && !a.locked {
+		return "there is no Gemfile.lock: every build may get other versions of its gems. Run bundle lock and commit the file"
+	}
+	return ""
+}
+
+var gemLine = regexp.MustCompile(`(?m)^\s*gem\s+["']([\w-]+)["']|^    ([\w-]+) \(`)
+
+func (a rubyApp) has(gem string) bool {
+	for _, m := range gemLine.FindAllStringSubmatch(a.gems, -1) {
+		if m[1] == gem || m[2] == gem {
+			return true
+		}
+	}
+	return false
+}
+
+// start finds what runs: what is declared, Rails, a Rack app with its server.
+func (a rubyApp) start() ([]string, string, error) {
+	prefix := []string{}
+	if a.bundle {
+		prefix = []string{"bundle", "exec"}
+	}
+	switch {
+	case a.t.web != "":
+		argv := commandOf(a.t.web)
+		return argv, "start: the declared web process, " + deploy.Clean(strings.Join(argv, " "), 120), nil
+	case a.has("rails") && a.t.has("config/puma.rb"):
+		return append(prefix, "puma", "--config", "config/puma.rb", "--port", "8080"), "start: Rails, with puma and its config/puma.rb", nil
+	case a.has("rails"):
+		return append(prefix, "rails", "server", "--binding", "0.0.0.0", "--port", "8080"), "start: Rails' own server", nil
+	case a.t.has("config.ru") && (a.has("puma") || a.t.hasApt("puma")):
+		return append(prefix, "puma", "--bind", "tcp://0.0.0.0:8080", "config.ru"), "start: config.ru, with puma", nil
+	case a.t.has("config.ru"):
+		return append(prefix, "rackup", "--host", "0.0.0.0", "--port", "8080"), "start: config.ru, with rackup", nil
+	}
+	return nil, "", failure("a Gemfile found, but nothing that says how to start the app",
+		`add a config.ru, or a Procfile with "web: …"`, nil, nil)
+}
+
+// dockerfile installs gems into /app/vendor/bundle; those that Debian's packages
+// bring are found beside them.
+func (a rubyApp) dockerfile(line string, argv []string) string {
+	on := stackPrefix + "ruby:" + line
+	build, run := append([]string(nil), a.t.apt...), append([]string(nil), a.t.apt...)
+	for _, n := range rubyNative {
+		if a.has(n.gem) && !a.t.hasApt("ruby-"+n.gem) {
+			build, run = append(build, n.build), append(run, n.run)
+		}
+	}
+	const env = "ENV RACK_ENV=production RAILS_ENV=production RAILS_LOG_TO_STDOUT=1 RAILS_SERVE_STATIC_FILES=1 BUNDLE_PATH=vendor/bundle BUNDLE_WITHOUT=development:test BUNDLE_APP_CONFIG=/app/.bundle"
+	var d dockerfile
+	if a.bundle {
+		d.add("FROM " + on + "-build AS build")
+		d.install(build)
+		d.add(env)
+		files := "Gemfile*"
+		if a.t.has(".ruby-version") {
+			files += " .ruby-version"
+		}
+		d.add("COPY " + files + " ./")
+		d.bundle(a)
+		d.add("COPY . .")
+		if a.has("sprockets-rails") || a.has("propshaft") {
+			d.add("RUN SECRET_KEY_BASE_DUMMY=1 bundle exec rails assets:precompile")
+		}
+		d.add("")
+	}
+	d.add("FROM " + on)
+	d.install(run)
+	if a.bundle {
+		d.add("COPY --from=build --chown=65532:65532 /app /app")
+	} else {
+		d.add("COPY --chown=65532:65532 . .")
+	}
+	d.run(env, argv)
+	return d.String()
+}
+
+// bundle installs gems. What the machine has already is enough where it
+// satisfies the lock file; else they are fetched.
+func (d *dockerfile) bundle(a rubyApp) {
+	local := "bundle install --local"
+	if a.t.hasDir("vendor/cache") {
+		d.add("COPY vendor/cache vendor/cache", "RUN "+local)
+		return
+	}
+	command := "bundle install --jobs 4"
+	if a.hasGemsOfDebian() {
+		command = "env --unset=BUNDLE_PATH " + local + " && bundle config set --local path.system true"
+	}
+	d.cached("gems", "/root/.bundle/cache", command)
+}
+
+func (a rubyApp) hasGemsOfDebian() bool { return a.t.hasApt("ruby-") }

@@ -1,0 +1,156 @@
+package builder
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"teal/deploy"
+)
+
+// cargoToml is what Teal reads of a Cargo.toml.
+type cargoToml struct {
+	Package struct {
+		Name       string `toml:"name"`
+		DefaultRun string `toml:"default-run"`
+		Rust       any    `toml:"rust-version"`
+	} `toml:"package"`
+	Bin []struct {
+		Name string `toml:"name"`
+	} `toml:"bin"`
+	Workspace map[string]any `toml:"workspace"`
+}
+
+// detectRust takes a tree with a Cargo.toml that has one program.
+func detectRust(ctx context.Context, t *tree) (*plan, error) {
+	if !t.has("Cargo.toml") {
+		return nil, nil
+	}
+	text, err := t.read(ctx, "Cargo.toml")
+	if err != nil {
+		return nil, err
+	}
+	var cargo cargoToml
+	if err := toml.Unmarshal(text, &cargo); err != nil {
+		return nil, failure("Cargo.toml cannot be read: "+deploy.Clean(err.Error(), 200), "correct it, commit and push again", nil, err)
+	}
+	program, why, err := rustProgram(t, cargo)
+	if err != nil {
+		return nil, err
+	}
+	p := &plan{kind: "rust", what: "Rust: Cargo.toml found", on: stackPrefix + "base", omit: []string{"target"}}
+	p.why = []string{"Rust: Cargo.toml found, and no Dockerfile", why, "crates: " + rustSource(t)}
+	if !t.has("Cargo.lock") && !t.hasApt("librust-") {
+		p.warn = []string{"there is no Cargo.lock: every build may get other versions of its crates. Commit the file"}
+	}
+	argv := []string{"/app/bin/" + program}
+	if t.web != "" {
+		argv = rustArgv(t.web)
+		p.why = append(p.why, "start: the declared web process, "+deploy.Clean(strings.Join(argv, " "), 120))
+	}
+	p.argv = rustArgv
+	if len(t.apt) == 0 {
+		p.paths = []string{"/app"}
+	}
+	p.dockerfile = rustDockerfile(t, argv)
+	return p, nil
+}
+
+// rustArgv finds programs where Heroku's users expect them.
+func rustArgv(line string) []string {
+	line = strings.TrimPrefix(strings.TrimSpace(line), "./")
+	line = strings.TrimPrefix(line, "target/release/")
+	return commandOf(line)
+}
+
+// rustProgram finds the program: the only one, or the one that Cargo.toml names.
+func rustProgram(t *tree, cargo cargoToml) (name, why string, err error) {
+	var names []string
+	for _, b := range cargo.Bin {
+		names = append(names, b.Name)
+	}
+	if t.has("src/main.rs") && len(names) == 0 {
+		names = append(names, cargo.Package.Name)
+	}
+	for _, file := range t.in("src/bin") {
+		if n, ok := strings.CutSuffix(path.Base(file), ".rs"); ok {
+			names = append(names, n)
+		}
+	}
+	switch {
+	case cargo.Package.DefaultRun != "":
+		return cargo.Package.DefaultRun, "program " + cargo.Package.DefaultRun + ": default-run in Cargo.toml", nil
+	case len(names) == 1:
+		return names[0], "program " + names[0] + ": the only one", nil
+	case t.web != "":
+		return "", "program: the declared web process says", nil
+	case len(names) == 0:
+		return "", "", failure("Cargo.toml found, but no program: neither src/main.rs nor [[bin]]",
+			"for a workspace, name the package's directory in teal.toml: [build] root = \"crates/web\", or add a Procfile", nil, nil)
+	}
+	return "", "", failure("several Rust programs: "+strings.Join(names, ", "),
+		fmt.Sprintf("say in Cargo.toml which one to run: [package] default-run = %q", names[0]), nil, nil)
+}
+
+func rustSource(t *tree) string {
+	switch {
+	case t.hasDir("vendor"):
+		return "those in vendor/, nothing is fetched"
+	case t.hasApt("librust-"):
+		return "Debian's, of the Aptfile, nothing is fetched"
+	}
+	return "fetched by cargo"
+}
+
+// rustDockerfile builds with the crates' and the compiler's work cached, and
+// runs on teal/base: Rust programs want the C library and little else.
+func rustDockerfile(t *tree, argv []string) string {
+	command := "cargo build --release"
+	switch {
+	case t.hasDir("vendor"):
+		command += " --offline" + rustFrom(t, "vendor", "/app/vendor")
+	case t.hasApt("librust-"):
+		command += " --offline" + rustFrom(t, "debian", "/usr/share/cargo/registry")
+	}
+	if t.has("Cargo.lock") && !t.hasApt("librust-") {
+		command += " --locked"
+	}
+	var d dockerfile
+	d.add("FROM teal/rust:1-build AS build")
+	d.install(t.apt)
+	d.add("COPY . .",
+		// Cargo goes by times of files, and all files of a commit have the commit's.
+		"RUN --mount=type=cache,id=cargo,target=/root/.cargo/registry \\\n"+
+			"    --mount=type=cache,id=cargo-target,target=/app/target \\\n"+
+			"    find . -path ./target -prune -o -path ./vendor -prune -o -type f -exec touch {} + && \\\n"+
+			"    "+command+" && \\\n"+
+			"    mkdir -p /out && find target/release -maxdepth 1 -type f -perm -u+x -exec cp {} /out ';'",
+		"", "FROM teal/base", "WORKDIR /app")
+	d.install(runtimeOf(t.apt))
+	d.add("COPY --chown=65532:65532 . .", "COPY --from=build /out /app/bin")
+	d.run("ENV PATH=/app/bin:$PATH", argv)
+	return d.String()
+}
+
+// rustFrom has cargo look in a directory instead of the registry, unless the
+// app's own configuration says so already.
+func rustFrom(t *tree, name, dir string) string {
+	if t.has(".cargo/config.toml") || t.has(".cargo/config") {
+		return ""
+	}
+	return fmt.Sprintf(" --config 'source.crates-io.replace-with=%q' --config 'source.%s.directory=%q'", name, name, dir)
+}
+
+// runtimeOf leaves packages out that only compiling needs.
+func runtimeOf(packages []string) []string {
+	var left []string
+	for _, p := range packages {
+		if !strings.HasPrefix(p, "librust-") && !strings.HasSuffix(p, "-dev") {
+			left = append(left, p)
+		}
+	}
+	return left
+}
