@@ -347,6 +347,9 @@ func (c *clientConn) takeOver() (net.Conn, []byte, error) {
 	c.taken = true
 	early := append([]byte(nil), c.src.atHand()...)
 	c.src.free()
+	if w, ok := c.net.(*tcpConn); ok {
+		return w.TCPConn, early, nil // which any goroutine may write
+	}
 	return c.net, early, nil
 }
 

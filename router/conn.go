@@ -50,7 +50,7 @@ func (in *instance) dial(ctx context.Context) (*conn, error) {
 	c := &conn{in: in, net: nc}
 	c.src.init(nc, &largeBuffers, headRoom)
 	c.tether.cut = c.abort
-	c.peek = func(fd uintptr) { c.open = silent(fd, c.src.one[:]) }
+	c.peek = func(fd uintptr) { c.open = silent(fd, &c.src.one) }
 	in.pool.register(c)
 	return c, nil
 }

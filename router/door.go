@@ -111,7 +111,7 @@ func (d *door) isClosing() bool {
 
 // welcome finds out what the client speaks, and serves it.
 func (d *door) welcome(nc net.Conn, config *tls.Config) {
-	c := &clientConn{door: d, sock: socketOf(nc), net: nc}
+	c := &clientConn{door: d, sock: socketOf(nc), net: newTCPConn(nc)}
 	if !d.enter(c) {
 		nc.Close()
 		return
@@ -126,7 +126,7 @@ func (d *door) welcome(nc net.Conn, config *tls.Config) {
 	c.who = who{addr: addressOf(nc.RemoteAddr().String()), scheme: "http"}
 	c.who.trusted = d.router.trustsClient(c.who.addr)
 	if config != nil {
-		secure, err := d.handshake(nc, config)
+		secure, err := d.handshake(c.net, config)
 		if err != nil {
 			d.router.log.Debug("http", "error", err.Error())
 			nc.Close()

@@ -43,11 +43,16 @@ type source struct {
 
 func (s *source) init(c net.Conn, pool *sync.Pool, room int) {
 	s.conn, s.pool, s.room = c, pool, room
-	if tcp, ok := c.(*net.TCPConn); ok {
-		if raw, err := tcp.SyscallConn(); err == nil {
+	switch c := c.(type) {
+	case *tcpConn:
+		s.raw = c.raw
+	case *net.TCPConn:
+		if raw, err := c.SyscallConn(); err == nil {
 			s.raw = raw
-			s.attempt, s.asking = s.read, s.pose
 		}
+	}
+	if s.raw != nil {
+		s.attempt, s.asking = s.read, s.pose
 	}
 }
 
@@ -133,24 +138,18 @@ func (s *source) read(fd uintptr) bool {
 	if s.buf == nil {
 		s.take()
 	}
-	for {
-		s.n, s.err = syscall.Read(int(fd), s.space())
-		switch {
-		case s.err == syscall.EINTR:
-			continue
-		case s.err == syscall.EAGAIN:
-			s.n, s.err = 0, nil
-			if s.r == s.w && !s.hold {
-				s.free()
-			}
-			return false
-		case s.err != nil:
-			s.n = 0
-		case s.n == 0:
-			s.err = io.EOF
+	s.n, s.err = readSocket(fd, s.space())
+	switch {
+	case s.err == syscall.EAGAIN:
+		s.err = nil
+		if s.r == s.w && !s.hold {
+			s.free()
 		}
-		return true
+		return false
+	case s.err == nil && s.n == 0:
+		s.err = io.EOF
 	}
+	return true
 }
 
 // fillThrough reads by way of the connection.
@@ -208,39 +207,22 @@ func (s *source) pose(fd uintptr) bool {
 	if s.question == nil {
 		return s.read(fd)
 	}
-	if s.look && !silent(fd, s.one[:]) {
+	if s.look && !silent(fd, &s.one) {
 		s.err = errStale
 		return true
 	}
-	for {
-		n, err := syscall.Write(int(fd), s.question)
-		switch {
-		case err == syscall.EINTR:
-			continue
-		case err == syscall.EAGAIN:
-			n = 0
-		case err != nil:
-			s.err = err
-			return true
-		}
-		s.wrote += n
-		if n < len(s.question) {
-			s.question = s.question[n:]
-			return true
-		}
-		s.question = nil
-		return false
+	n, err := writeSocket(fd, s.question)
+	if err != nil && err != syscall.EAGAIN {
+		s.err = err
+		return true
 	}
-}
-
-// silent tells whether an idle connection is open and has said nothing.
-func silent(fd uintptr, b []byte) bool {
-	for {
-		_, _, err := syscall.Recvfrom(int(fd), b, syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		if err != syscall.EINTR {
-			return err == syscall.EAGAIN
-		}
+	s.wrote += n
+	if n < len(s.question) {
+		s.question = s.question[n:]
+		return true
 	}
+	s.question = nil
+	return false
 }
 
 // within sets a read deadline of about d from now on: no less, and at most a
