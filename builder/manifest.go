@@ -63,6 +63,9 @@ const maxManifest = 64 << 10
 //	cpus = 1.5                       # cores, 0.05 to 512
 //	pids = 512                       # processes and threads, 8 to 1000000
 //
+//	[volumes]                        # directories that outlive every release; both colors see the same
+//	data = "/data"                   # name and place; at most 10
+//
 //	[router]
 //	sticky = true                    # a client stays on its instance (cookie)
 //	redirect = true                  # http is redirected to https, for hosts that have a certificate
@@ -115,7 +118,8 @@ type manifestFile struct {
 		CPUs   *float64 `toml:"cpus"`
 		PIDs   *int64   `toml:"pids"`
 	} `toml:"limits"`
-	Patch struct {
+	Volumes map[string]string `toml:"volumes"`
+	Patch   struct {
 		Mode  *string `toml:"mode"`
 		Scope *string `toml:"scope"`
 		Layer *bool   `toml:"layer"`
@@ -132,7 +136,7 @@ var manifestKeys = []string{
 	"build", "build.dockerfile", "build.root", "build.main", "build.timeout", "build.args",
 	"probe", "probe.path", "probe.interval", "probe.timeout", "probe.start_timeout", "probe.check_interval",
 	"switch", "switch.grace", "switch.drain", "switch.stop", "switch.steps", "switch.dwell", "switch.watch", "switch.hold",
-	"router", "router.sticky", "router.redirect",
+	"volumes", "router", "router.sticky", "router.redirect",
 	"limits", "limits.memory", "limits.cpus", "limits.pids",
 	"patch", "patch.mode", "patch.scope", "patch.layer",
 }
@@ -213,6 +217,7 @@ func (m *Manifest) overlay(f manifestFile) error {
 		memory(f.Limits.Memory, &s.Memory),
 		cpus(f.Limits.CPUs, &s.CPUs),
 		number("limits.pids", f.Limits.PIDs, 8, 1000000, func(n int64) { s.PIDs = n }),
+		volumes(f.Volumes, &s.Volumes),
 		choice(f.Router.Sticky, &s.Sticky),
 		choice(f.Router.Redirect, &s.Redirect),
 		oneOf("patch.mode", f.Patch.Mode, &s.Patch.Mode, "auto", deploy.PatchNotify, deploy.PatchOff),

@@ -91,7 +91,10 @@ type Settings struct {
 	// ProbePath; 0: it does not.
 	CheckInterval time.Duration `json:"check_interval,omitempty"`
 
-	Patch PatchSettings `json:"patch,omitzero"`
+	// Volumes are directories that outlive every instance, by name: where they
+	// are in the container. Both colors see the same ones.
+	Volumes map[string]string `json:"volumes,omitempty"`
+	Patch   PatchSettings     `json:"patch,omitzero"`
 
 	BuildTimeout time.Duration `json:"build_timeout"`
 	Keep         int           `json:"keep"` // releases whose image is kept, the live and previous ones not counted

@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -82,9 +83,8 @@ func (w *worker) replace(j *job, r, live Release) error {
 	if err != nil {
 		return err
 	}
-	// A quarter of the time is for bringing the old one back.
 	probed := r
-	probed.Settings.StartTimeout = max(min(r.Settings.StartTimeout, most-most/4-w.e.Now().Sub(began)), time.Millisecond)
+	probed.Settings.StartTimeout = min(r.Settings.StartTimeout, probeTime(most, w.e.Now().Sub(began)))
 	if err := w.probe(j, probed, instances); err != nil {
 		return err
 	}
@@ -94,6 +94,14 @@ func (w *worker) replace(j *job, r, live Release) error {
 	j.held = w.e.Now().Sub(began)
 	j.journal.say("==> Requests waited for %s", seconds(j.held))
 	return w.promote(j, r)
+}
+
+// probeTime is how long a release may take to be well, of the time that requests
+// may wait: what is left after stopping the old one and starting it took spent.
+// Bringing the old one back takes such a while again, and gets twice that, or a
+// quarter of it all.
+func probeTime(most, spent time.Duration) time.Duration {
+	return max(most-spent-max(most/4, 2*spent), most/8)
 }
 
 // holdRequests has new requests wait.
@@ -130,8 +138,10 @@ func (w *worker) startAlone(j *job, app App, r, live Release) ([]Instance, error
 
 // alone stops every release of the app but one. The caller holds place.
 func (w *worker) alone(ctx context.Context, release int, stop time.Duration) error {
-	for _, other := range releasesOf(w.e.instances(w.app)) {
-		if other == release || len(runningOf(w.e.instances(w.app), other)) == 0 {
+	instances := w.e.instances(w.app) // workers write, too
+	for _, other := range releasesOf(instances) {
+		runs := func(in Instance) bool { return in.Release == other && in.Running }
+		if other == release || !slices.ContainsFunc(instances, runs) {
 			continue
 		}
 		leave, cancel := context.WithTimeout(ctx, 2*time.Second)
@@ -159,38 +169,39 @@ func (w *worker) replacingWith(release int) bool {
 	return w.traffic.held && w.traffic.candidate == release
 }
 
-// turnBack has the requests wait for the live release again, and stops the one
-// that failed. The caller holds place.
-func (w *worker) turnBack(ctx context.Context, app App) {
+// turnBack stops the release that failed, starts the live one again and lets the
+// requests go on. What it can't do the keeper does later. The caller holds
+// place; the job may be nil.
+func (w *worker) turnBack(ctx context.Context, j *job, app App, failed int) {
 	w.traffic.mu.Lock()
 	w.traffic.candidate = app.Live
 	w.traffic.mu.Unlock()
 	w.e.pointTo(app)
-	if err := w.alone(ctx, app.Live, 2*time.Second); err != nil {
-		w.e.Log.Error("Cannot stop the release that failed", "app", w.app, "error", err)
+	if err := w.alone(ctx, app.Live, 2*time.Second); err != nil && failed != app.Previous {
+		w.remove(ctx, failed)
 	}
-}
-
-// bringBack starts the live release again and lets the requests go on. What it
-// can't do the keeper does later. The caller holds place.
-func (w *worker) bringBack(ctx context.Context, j *job, app App) {
-	defer w.straighten()
 	live, instances, err := w.startLive(ctx, app)
 	if err != nil {
 		w.e.Log.Error("Cannot start the live release again; trying again", "app", w.app, "release", app.Live, "color", app.Active, "error", err)
-		return
+	} else if w.wellAgain(ctx, live, instances) && j != nil {
+		j.journal.say("==> %s serves again", live.Name())
 	}
-	ctx, cancel := context.WithTimeout(ctx, live.Settings.StartTimeout)
+	w.straighten()
+	w.e.pointTo(app)
+}
+
+// wellAgain waits until instances that were well before are so again, and tells
+// whether they are.
+func (w *worker) wellAgain(ctx context.Context, r Release, instances []Instance) bool {
+	ctx, cancel := context.WithTimeout(ctx, r.Settings.StartTimeout)
 	defer cancel()
 	host := w.e.hosts(App{Name: w.app})[0]
 	for _, in := range instances {
-		for wait := firstPause; w.e.Probe(ctx, in.Addr, host, live.Settings) != nil && ctx.Err() == nil; wait = min(2*wait, live.Settings.ProbeInterval) {
+		for wait := firstPause; w.e.Probe(ctx, in.Addr, host, r.Settings) != nil && ctx.Err() == nil; wait = min(2*wait, r.Settings.ProbeInterval) {
 			pause(ctx, wait)
 		}
 	}
-	if j != nil && ctx.Err() == nil {
-		j.journal.say("==> %s serves again", live.Name())
-	}
+	return ctx.Err() == nil
 }
 
 // startLive starts the live release, and nothing else may run then.

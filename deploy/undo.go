@@ -29,9 +29,8 @@ func (w *worker) undo(j *job, d Deployment) {
 			return
 		}
 	}
-	replacing := w.replacingWith(d.Release)
-	if replacing {
-		w.turnBack(ctx, app)
+	if w.replacingWith(d.Release) {
+		w.turnBack(ctx, j, app, d.Release) // first: requests wait
 	}
 	w.unshare(d.Release)
 	if d.Release != app.Previous { // the previous one is the keeper's: it may still have its grace
@@ -40,9 +39,6 @@ func (w *worker) undo(j *job, d Deployment) {
 		if removed := w.remove(ctx, d.Release); removed && d.Cause != CauseRollback {
 			w.discard(ctx, d.Release)
 		}
-	}
-	if replacing {
-		w.bringBack(ctx, j, app)
 	}
 	w.e.point(ctx, w.app)
 }

@@ -260,7 +260,7 @@ func (w *worker) wentBack(ctx context.Context, d Deployment) *Alert {
 		App:     d.App, Deployment: d.ID, Cause: d.Cause, At: d.PromotedAt,
 		Failure: Failure{
 			Step: StepWatch, Reason: found.Reason(), Regression: found,
-			Hint: fmt.Sprintf("mend it and push again; security patches wait until then, and %s is kept: a restart of the previous release brings it back", ReleaseName(found.New.Release)),
+			Hint: fmt.Sprintf("Security patches wait until the next push. %s is kept.", ReleaseName(found.New.Release)),
 		},
 		Serving: d.Color, ServingV: d.Release, ServingSince: d.PromotedAt,
 	}

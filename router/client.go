@@ -35,6 +35,8 @@ type client interface {
 	// buffer of src, of which everything but what is at hand may be overwritten.
 	// With last the piece ends the answer, and the client may take the buffer.
 	write(src *source, from, to int, last bool) error
+	// settleDown is called when the answer is one that takes its time.
+	settleDown(x *exchange)
 	// flush sends what was not sent yet: the next bytes may take long.
 	flush() error
 	// finish ends the answer.

@@ -3,7 +3,6 @@ package router
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -55,16 +54,6 @@ type clientConn struct {
 	nextLook int64
 }
 
-// bodyState is how far the body of a request has been read.
-type bodyState uint8
-
-const (
-	bodyRead bodyState = iota // whole, or there is none
-	bodyLength
-	bodyChunked
-	bodyBroken // what follows can't be told from it
-)
-
 var errDeparted = errors.New("the client has left")
 
 // departed stands in clientConn.tied for what was cut.
@@ -115,6 +104,9 @@ func (c *clientConn) await() bool {
 // handle reads one request and takes it through; true: the connection is to be broken.
 func (c *clientConn) handle(x *exchange) (broken bool) {
 	defer func() { broken = x.broken }()
+	if c.tied.Load() != nil {
+		c.tied.Store(nil)
+	}
 	c.over = true // a head that does not come is no answer broken off
 	head, malformed := c.readHead()
 	if head == nil && malformed == nil {
@@ -203,123 +195,13 @@ func (c *clientConn) hostOf(r *http1.Request) string {
 	return c.host
 }
 
-func (c *clientConn) beginBody(r *http1.Request) {
-	switch {
-	case r.Length == 0:
-		c.body = bodyRead
-	case r.Length > 0:
-		c.body, c.left = bodyLength, r.Length
-	default:
-		c.body = bodyChunked
-		c.chunks.Reset()
-	}
-}
-
-func (c *clientConn) smallBody(x *exchange) ([]byte, error) {
-	if c.body == bodyChunked {
-		return c.smallChunks()
-	}
-	s := &c.src
-	if c.left > smallBody || int(c.left) > len(*s.buf)-tailRoom-s.r {
-		return nil, nil
-	}
-	for int64(len(s.atHand())) < c.left {
-		s.within(x.router, x.router.now(), x.router.limits.Body)
-		if err := s.fill(); err != nil {
-			return nil, short(err)
-		}
-	}
-	body := s.atHand()[:c.left]
-	s.skip(len(body))
-	c.left, c.body = 0, bodyRead
-	return body, nil
-}
-
-// smallChunks gives a chunked body that has come whole with its head. If it is
-// malformed as far as it has come, nothing of it goes anywhere.
-func (c *clientConn) smallChunks() ([]byte, error) {
-	s := &c.src
-	total := 0
-	for at := s.atHand(); len(at) > 0 && !c.chunks.Done(); {
-		data, n, malformed := c.chunks.Next(at)
-		if malformed != nil {
-			c.body = bodyBroken
-			return nil, malformed
-		}
-		total += len(data)
-		at = at[n:]
-	}
-	whole := c.chunks.Done() && total <= smallBody
-	c.chunks.Reset()
-	if !whole {
-		return nil, nil
-	}
-	body := (*s.buf)[s.r:s.r]
-	for !c.chunks.Done() {
-		data, n, _ := c.chunks.Next(s.atHand())
-		body = append(body, data...) // in place: it never overtakes what is read
-		s.skip(n)
-	}
-	c.body = bodyRead
-	return body, nil
-}
-
-func (c *clientConn) read(p []byte) (int, error) {
-	switch c.body {
-	case bodyRead:
-		return 0, io.EOF
-	case bodyLength:
-		return c.readLength(p)
-	case bodyChunked:
-		return c.readChunks(p)
-	}
-	return 0, io.ErrUnexpectedEOF
-}
-
-func (c *clientConn) readLength(p []byte) (n int, err error) {
-	p = p[:min(int64(len(p)), c.left)]
-	if c.src.empty() {
-		n, err = c.net.Read(p)
-	} else {
-		n = copy(p, c.src.atHand())
-		c.src.skip(n)
-	}
-	if c.left -= int64(n); c.left == 0 {
-		c.body = bodyRead
-		return n, io.EOF
-	}
-	if n == 0 {
-		return 0, short(orEOF(err))
-	}
-	return n, nil
-}
-
-// readChunks reads by way of the buffer, behind the head, so that what follows
-// the body stays there.
-func (c *clientConn) readChunks(p []byte) (int, error) {
-	s := &c.src
-	for {
-		for !s.empty() && !c.chunks.Done() {
-			at := s.atHand()
-			at = at[:min(len(at), max(len(p), 1))]
-			data, n, malformed := c.chunks.Next(at)
-			if malformed != nil {
-				c.body = bodyBroken
-				return 0, malformed
-			}
-			s.skip(n)
-			if len(data) > 0 {
-				return copy(p, data), nil
-			}
-		}
-		if c.chunks.Done() {
-			c.body = bodyRead
-			return 0, io.EOF
-		}
-		s.r, s.w = c.window, c.window
-		if err := s.fill(); err != nil {
-			return 0, short(err)
-		}
+// settleDown gives the buffer back, with which a long answer would be waited for.
+func (c *clientConn) settleDown(x *exchange) {
+	if c.body == bodyRead && c.src.empty() && c.src.hold {
+		x.req.Move(make([]byte, x.req.Size()))
+		x.cookies, x.login = nil, ""
+		c.src.hold = false
+		c.src.free()
 	}
 }
 

@@ -63,6 +63,7 @@ type Limits struct {
 	ReadHeader     time.Duration // for a request's head; 10 s
 	Idle           time.Duration // between two requests on a connection; 90 s
 	Body           time.Duration // without progress of a request's body; 1 min
+	MinRate        int           // bytes per second of a request's body, over Body, until it is answered; 240
 	Write          time.Duration // without progress of the client reading; 1 min
 	MaxHeaderBytes int           // of a request's head, beyond: 431; 64 KiB
 	Shutdown       time.Duration // for requests in flight when Serve ends; 10 s
@@ -92,6 +93,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.ReadHeader, 10*time.Second)
 	def(&l.Idle, 90*time.Second)
 	def(&l.Body, time.Minute)
+	def(&l.MinRate, 240)
 	def(&l.Write, time.Minute)
 	def(&l.MaxHeaderBytes, 64<<10)
 	def(&l.Shutdown, 10*time.Second)

@@ -25,10 +25,11 @@ func (x *exchange) takeRequest(r *http.Request) {
 // takeFields makes h the fields of the request.
 func (x *exchange) takeFields(h http.Header) {
 	x.req.Clear()
+	x.legal = true
 	for name, values := range h {
 		name = wireName(name)
 		for _, v := range values {
-			x.req.Add(name, v)
+			x.legal = x.req.Add(name, v) && x.legal
 		}
 	}
 }

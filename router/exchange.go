@@ -29,6 +29,7 @@ type exchange struct {
 	who    *who
 
 	// What is asked.
+	legal      bool   // what net/http gave us can stand in a request
 	repeatable bool   // may be sent again when nothing was answered
 	small      []byte // the whole body, when it was short enough to be read first
 	upload     *upload
@@ -42,20 +43,21 @@ type exchange struct {
 	resent bool
 
 	// What became of it.
-	answer http1.Response
-	chunks http1.Chunks // of the answer
-	out    []byte       // the request as it is sent
-	back   []byte       // what the head of the answer is written in
-	owner  *pool        // the last one claimed, for the pages
-	status int
-	sent   int64 // bytes of the answer's body
-	began  bool  // the head of an answer was given to the client
-	closes bool  // the client's connection ends with this answer
-	broken bool  // the client's connection is to be broken
-	whole  bool  // the upstream connection can carry another request
-	stream bool  // an event stream: its duration says nothing about speed
-	socket bool  // it became a WebSocket
-	fault  *fault
+	answer   http1.Response
+	chunks   http1.Chunks // of the answer
+	trailers http1.Trailers
+	out      []byte // the request as it is sent
+	back     []byte // what the head of the answer is written in
+	owner    *pool  // the last one claimed, for the pages
+	status   int
+	sent     int64 // bytes of the answer's body
+	began    bool  // the head of an answer was given to the client
+	closes   bool  // the client's connection ends with this answer
+	broken   bool  // the client's connection is to be broken
+	whole    bool  // the upstream connection can carry another request
+	stream   bool  // an event stream: its duration says nothing about speed
+	socket   bool  // it became a WebSocket
+	fault    *fault
 }
 
 // who is what is known of a client from its connection.
@@ -70,7 +72,7 @@ type who struct {
 
 var exchanges = sync.Pool{New: func() any { return new(exchange) }}
 
-// keptOut is up to how many bytes a pooled exchange keeps for a request.
+// keptOut is up to how many bytes a pooled exchange keeps for a head.
 const keptOut = 64 << 10
 
 // recycle makes the exchange ready for another request.
@@ -79,7 +81,10 @@ func (x *exchange) recycle() {
 	if cap(x.out) > keptOut {
 		x.out = nil
 	}
-	*x = exchange{req: x.req, answer: x.answer, chunks: x.chunks, out: x.out[:0], back: x.back[:0]}
+	if cap(x.back) > keptOut {
+		x.back = nil
+	}
+	*x = exchange{req: x.req, answer: x.answer, chunks: x.chunks, trailers: x.trailers, out: x.out[:0], back: x.back[:0]}
 	exchanges.Put(x)
 }
 
@@ -141,6 +146,7 @@ func (x *exchange) try() *fault {
 		if f == nil || f.kind != faultStale {
 			return f
 		}
+		x.side.tally.retried(f.kind)
 		x.in.trust.died(x.now, time.Duration(x.now-c.since))
 	}
 }

@@ -31,8 +31,15 @@ func guard(r *http.Request) *refusal {
 	return nil
 }
 
-// guardHTTP2 refuses the connection-specific fields of HTTP/1.1 (RFC 9113 §8.2.2).
+// guardHTTP2 refuses the connection-specific fields of HTTP/1.1 (RFC 9113
+// §8.2.2), and what would have to be chosen from when it is said in HTTP/1.1.
 func guardHTTP2(r *http.Request) *refusal {
+	if !strings.HasPrefix(r.RequestURI, "/") {
+		return &refusal{http.StatusBadRequest, "the request target is not a path"}
+	}
+	if len(r.Header["Content-Length"]) > 1 {
+		return &refusal{http.StatusBadRequest, "there is more than one Content-Length"}
+	}
 	for _, name := range [...]string{"Connection", "Proxy-Connection", "Keep-Alive", "Transfer-Encoding", "Upgrade"} {
 		if _, there := r.Header[name]; there {
 			return &refusal{http.StatusBadRequest, "the field " + name + " has no place in HTTP/2"}

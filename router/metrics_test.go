@@ -1,7 +1,10 @@
 package router
 
 import (
+	"bufio"
 	"context"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -184,4 +187,58 @@ func TestCountingAndLoggingAllocateNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(1000, request); n != 0 {
 		t.Errorf("%v allocations per request", n)
 	}
+}
+
+func TestRetryOverADeadConnectionIsCounted(t *testing.T) {
+	r := startRouter(t, Config{})
+	r.pointShop(startRaw(t, 1, func(c net.Conn, br *bufio.Reader) {
+		if _, err := readHead(br); err == nil {
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+		}
+	}))
+	client := r.client()
+	eventually(t, "a dead connection was found", func() bool {
+		if status, _ := get(t, client, "http://shop.test/"); status != 200 {
+			t.Fatalf("status %d", status)
+		}
+		m := scrape(t, r.Router)
+		return value(metric(m, "teal_retries_total", "app=shop color=blue reason=stale_connection")) > 0
+	})
+}
+
+// BenchmarkAccounting is what a request costs beside the request itself: in
+// figures and metrics (over all processors, which share the counters), and in
+// the access log (one line, and its share of the writer's work).
+func BenchmarkAccounting(b *testing.B) {
+	r := New(Config{AccessLog: io.Discard})
+	r.Point(deploy.Route{App: "shop", Hosts: []string{"shop.test"}, Live: backendOf(instanceAt(1, "127.0.0.1:1"))})
+	e := r.table.Load().apps["shop"]
+	b.Run("counters", func(b *testing.B) {
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) {
+			p := place{entry: e, side: &e.sides[production]}
+			for pb.Next() {
+				r.ended(&p, ending{status: 200, took: 3 * time.Millisecond, timed: true}, r.now())
+			}
+		})
+	})
+	b.Run("line", func(b *testing.B) {
+		b.ReportAllocs()
+		p := place{entry: e, side: &e.sides[production]}
+		line := accessLine{
+			client: "203.0.113.7", proto: "HTTP/1.1", scheme: "https", method: "GET", host: "shop.test", target: "/some/path?q",
+			status: 200, sent: 1234, took: 3 * time.Millisecond, id: "0123456789abcdef0123456789abcdef",
+		}
+		batch := make([]byte, 0, 2*batchSize)
+		for b.Loop() {
+			p.describe(&line)
+			r.logAccess(&line)
+			if r.lines.head.Load()%128 == 0 {
+				batch, _ = r.lines.take(batch[:0])
+			}
+		}
+		if r.dropped.Load() > 0 {
+			b.Errorf("%d lines were dropped", r.dropped.Load())
+		}
+	})
 }

@@ -242,14 +242,13 @@ func (x *exchange) reply(status int, h http.Header, body string) {
 
 // render makes the body in the form that the Accept field prefers.
 func (p page) render(accept string) (kind string, body []byte) {
-	want := strings.ToLower(accept)
-	switch {
-	case strings.Contains(want, "text/html"):
+	switch preferred(accept) {
+	case "html":
 		var b bytes.Buffer
 		if err := pageTemplate.Execute(&b, p); err == nil {
 			return "text/html; charset=utf-8", b.Bytes()
 		}
-	case strings.Contains(want, "application/json"), strings.Contains(want, "+json"):
+	case "json":
 		body, _ := json.Marshal(map[string]any{
 			"status": p.Status, "error": p.Title, "message": p.Text, "hint": p.Hint,
 			"app": p.App, "request_id": p.RequestID, "retry_after": p.RetryAfter,

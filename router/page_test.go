@@ -87,7 +87,8 @@ func TestEveryPageSaysWhatIsWrongAsItIsAsked(t *testing.T) {
 	} {
 		for accept, kind := range map[string]string{
 			"text/html,application/xhtml+xml,*/*;q=0.8": "text/html; charset=utf-8",
-			"application/json":                          "application/json",
+			"application/json, text/html;q=0.5":         "application/json",
+			"text/html;q=0, application/json":           "application/json",
 			"application/problem+json":                  "application/json",
 			"*/*":                                       "text/plain; charset=utf-8",
 			"":                                          "text/plain; charset=utf-8",

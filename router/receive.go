@@ -118,15 +118,18 @@ func (x *exchange) deliver(c *conn) *fault {
 	length := x.answer.BodyLength(x.method == http.MethodHead)
 	closes := x.answer.Close || length == http1.UntilClose
 	x.status, x.began = x.answer.Status, true
-	x.stream = len(x.answer.First(http1.ContentType)) >= 17 && http1.EqualFold(x.answer.First(http1.ContentType)[:17], "text/event-stream")
+	if x.upload != nil {
+		x.upload.answered.Store(true)
+	}
+	x.stream = isEventStream(x.answer.First(http1.ContentType))
 	x.client.begin(x, length)
-	var trailers http1.Trailers
+	x.trailers.Fields = x.trailers.Fields[:0]
 	var err error
 	switch length {
 	case http1.Chunked:
 		err = x.passChunks(c)
 		if err == nil && len(x.chunks.Trailers()) > len("\r\n") {
-			if malformed := trailers.Parse(x.chunks.Trailers()); malformed != nil {
+			if malformed := x.trailers.Parse(x.chunks.Trailers()); malformed != nil {
 				err = malformed
 			}
 		}
@@ -136,10 +139,15 @@ func (x *exchange) deliver(c *conn) *fault {
 		err = x.passLength(c, length)
 	}
 	if err == nil {
-		err = x.toClient(x.client.finish(&trailers))
+		err = x.toClient(x.client.finish(&x.trailers))
 	}
 	x.whole = !closes && c.src.empty() && x.uploaded()
 	return x.copyFault(c, err)
+}
+
+func isEventStream(kind []byte) bool {
+	const name = "text/event-stream"
+	return len(kind) >= len(name) && http1.EqualFold(kind[:len(name)], name)
 }
 
 // errClient marks an error of the client's side.
@@ -166,6 +174,9 @@ func (x *exchange) copyFault(c *conn, err error) *fault {
 func (x *exchange) more(c *conn) error {
 	if err := x.client.flush(); err != nil {
 		return x.toClient(err)
+	}
+	if x.stream {
+		x.client.settleDown(x)
 	}
 	c.src.rewind()
 	for {

@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// writeRest is how long an instance may take to read the end of a small request.
+const writeRest = time.Minute
+
 var (
 	errFull  = errors.New("the buffer is full")
 	errStale = errors.New("the connection was closed, or spoke, while it was idle")
@@ -192,6 +195,7 @@ func (s *source) ask(question []byte, look bool) error {
 	}
 	if rest := s.question; rest != nil && s.err == nil {
 		s.question = nil
+		s.conn.SetWriteDeadline(time.Now().Add(writeRest))
 		n, err := s.conn.Write(rest) // waits for room
 		s.wrote += n
 		if err != nil {

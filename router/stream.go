@@ -58,6 +58,9 @@ func (s *stream) handle(x *exchange) (broken bool) {
 	defer x.end()
 	x.identify()
 	no := guard(s.r)
+	if no == nil && !x.legal {
+		no = &refusal{http.StatusBadRequest, "a field is malformed"}
+	}
 	if no == nil {
 		no = guardUpgrade(&x.req)
 	}
@@ -203,6 +206,8 @@ func (s *stream) write(src *source, from, to int, last bool) error {
 	}
 	return s.flush()
 }
+
+func (s *stream) settleDown(*exchange) {}
 
 // flush sends what was written to the client on its way.
 func (s *stream) flush() error {

@@ -93,7 +93,7 @@ func (t *tally) retried(k faultKind) {
 		t.retries[retryConnect].Add(1)
 	case faultMoved:
 		t.retries[retryMoved].Add(1)
-	case faultUnsent:
+	case faultUnsent, faultStale:
 		t.retries[retryStale].Add(1)
 	case faultSilent:
 		t.retries[retrySilent].Add(1)

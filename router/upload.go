@@ -2,7 +2,9 @@ package router
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -16,6 +18,7 @@ type upload struct {
 	done     chan struct{}
 	complete atomic.Bool
 	progress atomic.Int64 // bytes passed on
+	answered atomic.Bool  // the answer has begun: the two may be talking
 	broken   atomic.Pointer[error]
 }
 
@@ -57,6 +60,7 @@ func (x *exchange) pumpBody(c *conn, u *upload) error {
 	chunked := x.req.Length == http1.Chunked
 	var b sizedBuffer
 	defer b.release()
+	pace := pace{from: x.router.now()}
 	for {
 		buf := b.next()
 		x.client.readWithin(x.router.limits.Body)
@@ -71,6 +75,9 @@ func (x *exchange) pumpBody(c *conn, u *upload) error {
 				return werr // the answer, if there is one, says why
 			}
 			u.progress.Add(int64(n))
+		}
+		if err == nil && !u.answered.Load() && pace.slow(x.router, n) {
+			err = errSlow
 		}
 		b.used(n)
 		switch {
@@ -133,4 +140,28 @@ func (x *exchange) endUpload(c *conn) {
 	x.client.stopReading()
 	<-u.done
 	x.client.stopped()
+}
+
+// errSlow is for a body that comes, but hardly: it counts as one that does not.
+var errSlow = fmt.Errorf("the body comes too slowly: %w", os.ErrDeadlineExceeded)
+
+// pace watches over the rate of a body. One byte a minute keeps a deadline
+// that every byte moves; it does not keep up with this.
+type pace struct {
+	from  int64 // of the time that is watched, by Router.now
+	bytes int64
+}
+
+// slow takes n more bytes in, and tells whether over the last Limits.Body less
+// than Limits.MinRate came.
+func (p *pace) slow(r *Router, n int) bool {
+	p.bytes += int64(n)
+	now := r.now()
+	over := time.Duration(now - p.from)
+	if over < r.limits.Body {
+		return false
+	}
+	slow := float64(p.bytes) < over.Seconds()*float64(r.limits.MinRate)
+	p.from, p.bytes = now, 0
+	return slow
 }

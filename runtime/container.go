@@ -33,7 +33,7 @@ func (d *Docker) instanceBody(spec deploy.Spec, s seat, lan lan) body {
 		config.Hostname = fmt.Sprintf("%s-%s-%s-%d", b.app, b.color, b.process, b.index)
 	}
 	config.Labels = d.labels(b)
-	return body{config, d.hardened(spec.Release.Settings, lan), lan.endpoint(b.address)}
+	return body{config, d.hardened(spec.Release, lan), lan.endpoint(b.address)}
 }
 
 func common(r deploy.Release, color deploy.Color) *container.Config {
@@ -69,7 +69,8 @@ func environment(r deploy.Release, color deploy.Color) []string {
 
 // hardened is what every container gets, throw-away ones too: no capability, no
 // way to gain one, limits on all that can be limited.
-func (d *Docker) hardened(s deploy.Settings, lan lan) *container.HostConfig {
+func (d *Docker) hardened(r deploy.Release, lan lan) *container.HostConfig {
+	s := r.Settings
 	initProcess := true
 	host := &container.HostConfig{
 		NetworkMode: container.NetworkMode(lan.id),
@@ -83,6 +84,7 @@ func (d *Docker) hardened(s deploy.Settings, lan lan) *container.HostConfig {
 		}},
 		// When the host runs out of memory, apps go before Teal and the Engine.
 		OomScoreAdj: 500,
+		Mounts:      d.mounts(r),
 		Tmpfs:       map[string]string{"/tmp": fmt.Sprintf("rw,exec,nosuid,nodev,mode=1777,size=%d", tmpSize(s))},
 		Resources: container.Resources{
 			Memory:     s.Memory,

@@ -128,8 +128,10 @@ func fingerprint(r deploy.Release, argv []string) string {
 		Memory int64
 		CPUs   float64
 		PIDs   int64
-		Argv   []string `json:",omitempty"`
-	}{r.Image, r.Env, r.Settings.Memory, r.Settings.CPUs, r.Settings.PIDs, argv})
+		// Left out when there is none, so that older containers keep their print.
+		Argv    []string          `json:",omitempty"`
+		Volumes map[string]string `json:",omitempty"`
+	}{r.Image, r.Env, r.Settings.Memory, r.Settings.CPUs, r.Settings.PIDs, argv, r.Settings.Volumes})
 	if err != nil {
 		panic(err) // a NaN of cores, which no parser lets through
 	}

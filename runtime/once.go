@@ -40,6 +40,9 @@ func (d *Docker) once(ctx context.Context, ticket string, r deploy.Release, argv
 	if err != nil {
 		return exit, err
 	}
+	if err := d.volumes(ctx, r); err != nil {
+		return exit, err
+	}
 	name := fmt.Sprintf("teal-%s-%s-once-%s", d.config.Namespace, r.App, ticket)
 	id, err := d.create(ctx, name, d.onceBody(r, argv, ticket, lan), deploy.StepRelease)
 	if err != nil && (errors.Is(err, deploy.ErrEngineAway) || ctx.Err() != nil) {
@@ -69,7 +72,7 @@ func (d *Docker) onceBody(r deploy.Release, argv []string, ticket string, lan la
 		labelRelease:   fmt.Sprint(r.Number),
 		labelOnce:      ticket,
 	}
-	return body{config, d.hardened(r.Settings, lan), lan.endpoint(netip.Addr{})}
+	return body{config, d.hardened(r, lan), lan.endpoint(netip.Addr{})}
 }
 
 // runOnce starts the container and returns when it has ended and its output was

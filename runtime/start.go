@@ -122,6 +122,9 @@ func (d *Docker) seating(ctx context.Context, spec deploy.Spec) (*seating, error
 	if err != nil {
 		return nil, err
 	}
+	if err := d.volumes(ctx, spec.Release); err != nil {
+		return nil, err
+	}
 	there, err := d.held(ctx, spec.Release.App)
 	if err != nil {
 		return nil, fmt.Errorf("cannot list the instances of %s: %w", spec.Release.App, err)

@@ -80,6 +80,7 @@ type vict struct {
 	base    string   // image; "": scratch, and vict is copied into it
 	release []string // flags of vict as release command; none: no command
 	start   string   // start timeout; "": 20s
+	top     string   // further lines for the beginning of teal.toml
 	toml    string   // further lines for the end of teal.toml
 }
 
@@ -121,6 +122,7 @@ func (v vict) dockerfile() string {
 
 func (v vict) manifest() string {
 	var b strings.Builder
+	b.WriteString(v.top + "\n")
 	if len(v.release) > 0 {
 		fmt.Fprintf(&b, "release = %s\n", words(v.release))
 	}

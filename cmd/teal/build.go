@@ -192,7 +192,7 @@ func (d *daemonParts) buildEdges(pushes gitserver.Limits) (err error) {
 		return err
 	}
 	d.commands = commands.New(commands.Config{
-		Store: d.db, Engine: d.engine, Instances: d.runtime.List, Traffic: d.engine.Traffic, Logs: d.logs, Audit: d.audit, Cut: d.git.CutKey,
+		Store: d.db, Engine: d.engine, Instances: d.runtime.List, Traffic: d.engine.Traffic, RemoveVolumes: d.runtime.RemoveVolumes, Logs: d.logs, Audit: d.audit, Cut: d.git.CutKey,
 		Hint:            d.hint(),
 		URL:             func(app string) string { return d.productionURL(deploy.AppName(app)) },
 		PreviewURL:      func(app string) string { return d.previewURL(deploy.AppName(app)) },

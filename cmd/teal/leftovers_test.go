@@ -11,6 +11,7 @@ import (
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/volume"
 )
 
 func labeled(namespace, app string) filters.Args {
@@ -66,6 +67,13 @@ func leftovers(t *testing.T, namespace string) []string {
 	for _, n := range networks {
 		out = append(out, "network "+n.Name)
 	}
+	volumes, err := engine.VolumeList(ctx, volume.ListOptions{Filters: labeled(namespace, "")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range volumes.Volumes {
+		out = append(out, "volume "+v.Name)
+	}
 	images, err := engine.ImageList(ctx, image.ListOptions{All: true, Filters: labeled(namespace, "")})
 	if err != nil {
 		t.Fatal(err)
@@ -87,6 +95,11 @@ func sweep(ctx context.Context, namespace string) error {
 	errs = append(errs, err)
 	for _, n := range networks {
 		errs = append(errs, engine.NetworkRemove(ctx, n.ID))
+	}
+	volumes, err := engine.VolumeList(ctx, volume.ListOptions{Filters: labeled(namespace, "")})
+	errs = append(errs, err)
+	for _, v := range volumes.Volumes {
+		errs = append(errs, engine.VolumeRemove(ctx, v.Name, true))
 	}
 	images, err := engine.ImageList(ctx, image.ListOptions{Filters: labeled(namespace, "")})
 	errs = append(errs, err)

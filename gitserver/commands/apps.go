@@ -108,8 +108,10 @@ var destroyRow = command{
 	short: "remove an app for good; asks for its name",
 	long: "Takes the app off the router and removes its containers, images, repository,\n" +
 		"config, domains and history. There is no way back. To show that you mean it,\n" +
-		"type the name a second time, or give it on standard input.",
-	examples: []string{"destroy shop shop"},
+		"type the name a second time, or give it on standard input. Its volumes are kept,\n" +
+		"and an app of the same name finds them again, unless --volumes is given.",
+	options:  []option{{name: "volumes", help: "remove its volumes and all that is in them, too"}},
+	examples: []string{"destroy shop shop", "destroy shop shop --volumes"},
 	run:      runDestroy,
 }
 
@@ -138,6 +140,11 @@ func runDestroy(ctx context.Context, j *job) error {
 	defer cancel()
 	if err := j.Engine.Destroy(ctx, name, j.user.Name); err != nil {
 		return err
+	}
+	if j.flags.on("volumes") && j.RemoveVolumes != nil {
+		if err := j.RemoveVolumes(ctx, name); err != nil {
+			return fmt.Errorf("%s is destroyed, but volumes are left: %w", name, err)
+		}
 	}
 	j.say("Destroyed %s.", name)
 	return nil

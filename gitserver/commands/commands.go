@@ -19,6 +19,8 @@ type Config struct {
 	// Instances gives every instance that the container engine has;
 	// deploy.ErrEngineAway when it does not answer. nil: ps shows none.
 	Instances func(ctx context.Context) ([]deploy.Instance, error)
+	// RemoveVolumes removes a destroyed app's volumes for good. nil: there are none.
+	RemoveVolumes func(ctx context.Context, app deploy.AppName) error
 	// Traffic tells of a share, a hold or a watch. nil: ps shows none.
 	Traffic func(app deploy.AppName) deploy.Traffic
 	// Logs writes the last lines of what the app's live instances wrote to w,

@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bytes"
+	"strings"
 )
 
 // Lengths of a body that are none.
@@ -268,9 +269,13 @@ func (r *Request) Clear() {
 	r.Named, r.Upgrades = false, false
 }
 
-// Add adds a field after Set or Clear.
-func (r *Request) Add(name, value string) {
-	r.add(name, value)
+// Add adds a field after Set or Clear. What could not have come in a field
+// line it does not add; then it returns false.
+func (r *Request) Add(name, value string) bool {
+	if !IsToken([]byte(name)) || !isText([]byte(value)) {
+		return false
+	}
+	r.add(name, strings.Trim(value, " \t"))
 	switch f := &r.Fields[len(r.Fields)-1]; f.Name {
 	case Connection:
 		keep := false
@@ -280,4 +285,5 @@ func (r *Request) Add(name, value string) {
 	case Upgrade:
 		r.Upgrades = true
 	}
+	return true
 }

@@ -67,6 +67,15 @@ func command(args []string) {
 		}
 		conn.Close()
 		fmt.Println("reached", args[1])
+	case "append": // append FILE: add a line, and say how many there are
+		f, err := os.OpenFile(args[1], os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		fmt.Fprintln(f)
+		at, _ := f.Seek(0, 2)
+		fmt.Println(at)
 	case "oom":
 		eat()
 	case "sleep":

@@ -42,6 +42,8 @@ var (
 	burn        = flag.Duration("burn", 0, "use all processors, and memory, for that long and end, as a build step")
 	cat         = flag.String("cat", "", "file that it prints, as a build step")
 	fetch       = flag.String("fetch", "", "URL that it asks once, as a build step")
+	lock        = flag.String("lock", "", "file that it holds a lock on while it runs; without it, it ends with 9")
+	errs        = flag.Int("errs", 0, "percent of the requests for /version that it answers with 500")
 	needs       = flag.String("needs", "", "text without which in dpkg's status it does not start")
 	fail        = flag.Bool("fail", false, "end with -exit at once")
 )
@@ -64,6 +66,17 @@ func main() {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(8)
 		}
+	}
+	if *lock != "" {
+		f, err := os.OpenFile(*lock, os.O_CREATE|os.O_RDWR, 0o600)
+		if err == nil {
+			err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "two at once:", err)
+			os.Exit(9)
+		}
+		defer f.Close() // not before the end
 	}
 	if status, _ := os.ReadFile("/var/lib/dpkg/status"); !bytes.Contains(status, []byte(*needs)) {
 		fmt.Fprintf(os.Stderr, "vict needs %q\n", *needs)
@@ -170,7 +183,13 @@ func handler() http.Handler {
 		w.WriteHeader(code)
 		fmt.Fprintf(w, "vict %s says %d\n", *version, code)
 	})
-	m.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, *version) })
+	var asked atomic.Int64
+	m.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) {
+		if int(asked.Add(1)%100) < *errs {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+		fmt.Fprint(w, *version)
+	})
 	m.HandleFunc("GET /env", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, os.Getenv(r.FormValue("k"))) })
 	m.HandleFunc("GET /file", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, r.FormValue("p")) })
 	m.HandleFunc("GET /requests", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, requests.Load()) })
@@ -186,7 +205,9 @@ func handler() http.Handler {
 		fmt.Fprintf(w, "%s\n%s", *version, body)
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		requests.Add(1)
+		if r.UserAgent() != "teal-check" {
+			requests.Add(1)
+		}
 		m.ServeHTTP(w, r)
 	})
 }
