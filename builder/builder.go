@@ -29,6 +29,9 @@ type Config struct {
 	// Mirror is the host of a registry that has copies of Docker Hub's images; it
 	// is asked first. "": none.
 	Mirror string
+	// CheckCron checks the schedule of a command; its error is for people, and wraps
+	// deploy.ErrBadName. nil: any is taken.
+	CheckCron func(schedule string) error
 	// MaxLogBytes is how much of a build's output goes to its log; 0: 4 MiB.
 	MaxLogBytes int64
 	// MaxMemory is a ceiling for all builds together, in bytes, below what the

@@ -91,11 +91,38 @@ func (j *job) open(ctx context.Context) (err error) {
 	if j.declared, err = declare(ctx, j.tree, &settings); err != nil {
 		return err
 	}
-	if j.manifest, err = readManifest(ctx, j.req.Source, Manifest{Settings: settings}); err != nil || root == "" {
+	if j.manifest, err = readManifest(ctx, j.req.Source, Manifest{Settings: settings}); err != nil {
 		return err
 	}
-	j.manifest, err = readManifest(ctx, j.source, j.manifest)
-	return err
+	if root != "" {
+		if j.manifest, err = readManifest(ctx, j.source, j.manifest); err != nil {
+			return err
+		}
+	}
+	return j.openCrons()
+}
+
+// openCrons takes the scheduled commands of teal.toml in place of others', and
+// checks when they are to run.
+func (j *job) openCrons() error {
+	from := "app.json"
+	if len(j.manifest.crons) > 0 {
+		from = manifestName
+		if len(j.declared.cron) > 0 {
+			j.declared.note("cron of app.json is not used: teal.toml has [cron]")
+		}
+		j.declared.cron = j.manifest.crons
+	}
+	for _, c := range j.declared.cron {
+		if c.job.OnDeploy() || j.config.CheckCron == nil {
+			continue
+		}
+		if err := j.config.CheckCron(c.job.Schedule); err != nil {
+			why := strings.TrimPrefix(err.Error(), deploy.ErrBadName.Error()+": ")
+			return failure(fmt.Sprintf("%s: scheduled command %s: %s", from, c.job.Name, why), "correct "+from+", commit and push again", nil, err)
+		}
+	}
+	return nil
 }
 
 // readManifest reads teal.toml over what is known.

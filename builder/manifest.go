@@ -66,6 +66,12 @@ const maxManifest = 64 << 10
 //	[volumes]                        # directories that outlive every release; both colors see the same
 //	data = "/data"                   # name and place; at most 10
 //
+//	[cron.nightly]                   # a command on a schedule; it runs in the live release only
+//	schedule = "30 3 * * *"          # minute, hour, day of month, month, weekday; "@daily"; CRON_TZ=Area/City before it;
+//	                                 # "@deploy": when a release has become live; "@first-deploy": the first one only
+//	command = "bin/clean --all"      # a line as in a Procfile, or a list of words
+//	timeout = "1h"                   # of one run, 1s to 24h
+//
 //	[router]
 //	sticky = true                    # a client stays on its instance (cookie)
 //	redirect = true                  # http is redirected to https, for hosts that have a certificate
@@ -80,6 +86,8 @@ type Manifest struct {
 	Root       string            // directory of the app; "" for the repository's own
 	Main       string            // Go main package, "./cmd/web"; "" when the file does not say
 	Args       map[string]string // build arguments
+
+	crons []declaredCron // of [cron]
 }
 
 // manifestFile is the file as it is decoded. A nil pointer: not set.
@@ -124,6 +132,7 @@ type manifestFile struct {
 		Scope *string `toml:"scope"`
 		Layer *bool   `toml:"layer"`
 	} `toml:"patch"`
+	Cron   map[string]cronFile `toml:"cron"`
 	Router struct {
 		Sticky   *bool `toml:"sticky"`
 		Redirect *bool `toml:"redirect"`
@@ -136,7 +145,8 @@ var manifestKeys = []string{
 	"build", "build.dockerfile", "build.root", "build.main", "build.timeout", "build.args",
 	"probe", "probe.path", "probe.interval", "probe.timeout", "probe.start_timeout", "probe.check_interval",
 	"switch", "switch.grace", "switch.drain", "switch.stop", "switch.steps", "switch.dwell", "switch.watch", "switch.hold",
-	"volumes", "router", "router.sticky", "router.redirect",
+	"volumes", "cron", "cron.name.schedule", "cron.name.command", "cron.name.timeout",
+	"router", "router.sticky", "router.redirect",
 	"limits", "limits.memory", "limits.cpus", "limits.pids",
 	"patch", "patch.mode", "patch.scope", "patch.layer",
 }
@@ -190,6 +200,9 @@ func manifestError(err error) error {
 
 // overlay checks what is set and puts it over the defaults.
 func (m *Manifest) overlay(f manifestFile) error {
+	if f.Cron != nil {
+		m.crons = nil // the table as a whole goes over that of a file above
+	}
 	s := &m.Settings
 	return errors.Join(first(
 		number("instances", f.Instances, 1, deploy.MaxInstances, func(n int64) { s.Instances = int(n) }),
@@ -218,6 +231,7 @@ func (m *Manifest) overlay(f manifestFile) error {
 		cpus(f.Limits.CPUs, &s.CPUs),
 		number("limits.pids", f.Limits.PIDs, 8, 1000000, func(n int64) { s.PIDs = n }),
 		volumes(f.Volumes, &s.Volumes),
+		crons(f.Cron, &m.crons),
 		choice(f.Router.Sticky, &s.Sticky),
 		choice(f.Router.Redirect, &s.Redirect),
 		oneOf("patch.mode", f.Patch.Mode, &s.Patch.Mode, "auto", deploy.PatchNotify, deploy.PatchOff),

@@ -25,6 +25,10 @@ type declared struct {
 	notes        []string // for the log
 }
 
+func (d *declared) note(format string, args ...any) {
+	d.notes = append(d.notes, fmt.Sprintf(format, args...))
+}
+
 type declaredWorker struct {
 	name, line string
 	instances  int
@@ -103,7 +107,9 @@ func (d *declared) settle(s *deploy.Settings, argv func(string) []string) {
 	}
 	for _, c := range d.cron {
 		job := c.job
-		job.Argv = argv(c.line)
+		if len(job.Argv) == 0 {
+			job.Argv = argv(c.line)
+		}
 		s.Cron = append(s.Cron, job)
 	}
 }

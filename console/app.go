@@ -33,6 +33,7 @@ type appView struct {
 
 	Domains   []string
 	Shown     []certificateView
+	Crons     []cronView
 	Env       []string // names only
 	Branch    string
 	Patch     string // "off", a cron expression, "" for the server's default
@@ -55,6 +56,7 @@ func (c *Console) appPage(w http.ResponseWriter, r *http.Request, v visit) error
 	}
 	body := c.appView(p)
 	body.MayDeploy = c.mayDeploy(r.Context(), v)
+	body.Crons = c.crons(r.Context(), v.app)
 	if err := c.history(r, p, &body); err != nil {
 		return err
 	}

@@ -44,6 +44,8 @@ type Config struct {
 	// front-ends; nil or "": no link.
 	ProductionURL func(app deploy.AppName) string
 	PreviewURL    func(app deploy.AppName) string
+	// NextCron tells when a scheduled command runs next; nil: not shown.
+	NextCron func(e deploy.CronEntry) (time.Time, bool)
 	// Certificates tells of the TLS certificates for an app's hosts, by host.
 	// nil: TLS is not served.
 	Certificates func(app deploy.AppName) []deploy.Certificate

@@ -209,6 +209,16 @@ func (f *fake) Patch(_ context.Context, app deploy.AppName) (deploy.Deployment, 
 	return f.do(fmt.Sprintf("patch %s", app), app, deploy.Deployment{Cause: deploy.CausePatch})
 }
 
+func (f *fake) CronTable(_ context.Context, app deploy.AppName) ([]deploy.CronEntry, error) {
+	if app != "shop" {
+		return nil, nil
+	}
+	begun := time.Now().Add(-time.Hour)
+	return []deploy.CronEntry{{App: app, Release: 14, CronJob: deploy.CronJob{Name: "nightly", Schedule: "30 3 * * *"}, Last: deploy.CronRecord{
+		Begun: begun, Ended: begun.Add(time.Second), Outcome: deploy.CronFailed, Reason: "exit <code> 3",
+	}}}, nil
+}
+
 func (f *fake) Watch(deploy.DeploymentID) *deploy.Watcher { panic("the console uses the tap") }
 
 func (f *fake) Subscribe(deploy.AppName) *deploy.Subscription        { panic("the console uses the tap") }

@@ -68,6 +68,8 @@ type Engine interface {
 	Switcher
 	Rebuilder
 	Feed
+	// CronTable gives an app's scheduled commands.
+	CronTable(ctx context.Context, app deploy.AppName) ([]deploy.CronEntry, error)
 }
 
 // Switcher changes what serves.

@@ -46,6 +46,7 @@ func (w *worker) close(ctx context.Context, by string) error {
 	}
 	w.mu.Lock()
 	w.endLife()
+	w.crons.release = 0 // an app that is made anew has the old numbers
 	w.mu.Unlock()
 	w.switches.Wait() // not for long: with life over nothing is waited for
 	return nil

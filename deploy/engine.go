@@ -21,6 +21,8 @@ type Config struct {
 	Patcher      Patcher
 	Inventories  Inventories
 	Patches      Patches
+	// Crons keeps what is known of scheduled commands; nil: none are run.
+	Crons Crons
 
 	// Domain is the server's: an app is served at <app>.<Domain>.
 	Domain string
@@ -28,6 +30,8 @@ type Config struct {
 	Defaults *Settings
 	// MaxBuilds is how many builds may run at once over all apps; 0: 1.
 	MaxBuilds int
+	// MaxCrons is how many scheduled commands may run at once over all apps; 0: 4.
+	MaxCrons int
 	// Budget bounds the disk that images take; the zero Budget does not.
 	Budget Budget
 	// Probe asks one instance once and returns nil when it is well; nil: HTTPProbe.
@@ -67,6 +71,8 @@ type Engine struct {
 	survey *survey       // what is out of date, as last looked
 	// patching is held by the app that is being patched.
 	patching chan struct{}
+	// cronTurns holds a token for each scheduled command that runs.
+	cronTurns chan struct{}
 
 	mu      sync.Mutex
 	running context.Context // Run's; nil before Run and after it ended
@@ -85,6 +91,9 @@ func New(c Config) *Engine {
 	}
 	if c.MaxBuilds == 0 {
 		c.MaxBuilds = 1
+	}
+	if c.MaxCrons == 0 {
+		c.MaxCrons = 4
 	}
 	if c.Probe == nil {
 		c.Probe = HTTPProbe
@@ -108,18 +117,19 @@ func New(c Config) *Engine {
 		c.Log = slog.Default()
 	}
 	return &Engine{
-		Config:   c,
-		feed:     newFeed(),
-		ready:    make(chan struct{}),
-		over:     make(chan struct{}),
-		builds:   newBuildQueue(c.MaxBuilds),
-		wake:     make(chan struct{}, 1),
-		survey:   newSurvey(),
-		patching: make(chan struct{}, 1),
-		apps:     map[AppName]*worker{},
-		known:    map[AppName][]Instance{},
-		jobs:     map[DeploymentID]*job{},
-		owed:     map[DeploymentID]ending{},
+		Config:    c,
+		feed:      newFeed(),
+		ready:     make(chan struct{}),
+		over:      make(chan struct{}),
+		builds:    newBuildQueue(c.MaxBuilds),
+		cronTurns: make(chan struct{}, c.MaxCrons),
+		wake:      make(chan struct{}, 1),
+		survey:    newSurvey(),
+		patching:  make(chan struct{}, 1),
+		apps:      map[AppName]*worker{},
+		known:     map[AppName][]Instance{},
+		jobs:      map[DeploymentID]*job{},
+		owed:      map[DeploymentID]ending{},
 	}
 }
 

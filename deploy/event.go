@@ -46,6 +46,8 @@ type Alert struct {
 	// Certificate is what an alert is about that is about no deployment: it
 	// ends soon, has ended, or can't be had. App is "" when it is the server's.
 	Certificate *Certificate `json:",omitempty"`
+	// Cron is the run of a scheduled command that it is about; nil otherwise.
+	Cron *CronRecord `json:",omitempty"`
 }
 
 // Delivery is one alert on its way through one channel: a row of the outbox.

@@ -34,7 +34,8 @@ const (
 	StepWatch   Step = "watch" // after the switch
 	StepTeal    Step = "teal"  // the daemon itself: interrupted, disk full, …
 
-	StepCertificate Step = "certificate" // of no deployment: see Alert.Certificate
+	StepCron        Step = "scheduled command" // of no deployment: see Alert.Cron
+	StepCertificate Step = "certificate"       // of no deployment: see Alert.Certificate
 )
 
 // Failure is why a deployment did not become live, written for the person who

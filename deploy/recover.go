@@ -25,6 +25,7 @@ func (e *Engine) recover(ctx context.Context) error {
 		w.place.Unlock()
 	}
 	e.removeUnknown(ctx, apps)
+	e.endOpenCrons(ctx)
 	for _, app := range apps {
 		e.tend(app.Name)
 	}

@@ -129,6 +129,7 @@ func (w *worker) startAlone(j *job, app App, r, live Release) ([]Instance, error
 	if err := w.e.observe(ctx, w.app); err != nil {
 		return nil, err
 	}
+	w.endCrons(ctx, errCronWriter)
 	if err := w.alone(ctx, r.Number, live.Settings.Stop); err != nil {
 		return nil, err
 	}

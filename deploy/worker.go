@@ -25,6 +25,7 @@ type worker struct {
 	gone      bool        // the app is being destroyed
 	keeper    keeper
 	traffic   traffic
+	crons     crons
 
 	// life ends when the app is destroyed, and with it what follows a switch;
 	// switches waits for that.

@@ -39,6 +39,9 @@ func (c Config) describe(a deploy.Alert) facts {
 	if a.Certificate != nil {
 		return c.describeCertificate(a)
 	}
+	if a.Cron != nil {
+		return c.describeCron(a)
+	}
 	what := action(a)
 	reason := deploy.Clean(a.Failure.Reason, 100)
 	f := facts{

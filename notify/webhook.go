@@ -44,6 +44,8 @@ type Payload struct {
 	Console    string          `json:"console,omitempty"` // address of the deployment's page
 	// Certificate is what it is about when the event is "certificate.failing".
 	Certificate *PayloadCertificate `json:"certificate,omitempty"`
+	// Cron is what it is about when the event is "cron.failed".
+	Cron *PayloadCron `json:"cron,omitempty"`
 }
 
 // PayloadCommit is the commit of a Payload.
@@ -179,6 +181,9 @@ func (c Config) payload(d deploy.Delivery) Payload {
 	}
 	if a.Certificate != nil {
 		p.Event, p.Certificate = "certificate.failing", certificateOf(*a.Certificate)
+	}
+	if a.Cron != nil {
+		p.Event, p.Cron, p.Console = "cron.failed", cronOf(*a.Cron), ""
 	}
 	if a.ServingV != 0 {
 		p.Serving = &PayloadServing{Color: string(a.Serving), Release: a.ServingV, Since: a.ServingSince.UTC()}

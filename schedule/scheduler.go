@@ -1,5 +1,5 @@
 // Package schedule lets things happen by the clock: the patch run of each app,
-// and the housekeeping of the server.
+// the commands that apps have on a schedule, and the housekeeping of the server.
 //
 // An app's schedule names slots ("every day at 03:30"). The moment of an app's
 // run is its slot plus a delay that is the same for that app and slot every
@@ -50,6 +50,11 @@ type Config struct {
 	// hours, with an hour to finish in. nil: there is none.
 	Daily func(ctx context.Context) error
 
+	// Crons are the scheduled commands of apps. nil: there are none.
+	Crons Crons
+	// Changed tells that a command may have come or gone. nil: a minute's look finds it.
+	Changed <-chan struct{}
+
 	// Default is the schedule of an app that has none of its own. The zero Spec
 	// is "off".
 	Default Spec
@@ -81,7 +86,7 @@ const (
 	ahead = 24 * time.Hour
 )
 
-// Scheduler starts patch runs and housekeeping when their time has come.
+// Scheduler starts patch runs, scheduled commands and housekeeping when their time has come.
 type Scheduler struct {
 	c     Config
 	round round // touched by the loop alone
@@ -128,11 +133,14 @@ func New(c Config) *Scheduler {
 // Run works until ctx ends, and returns when everything it started has ended.
 // It may be called once.
 func (s *Scheduler) Run(ctx context.Context) error {
-	var housekeeping sync.WaitGroup
+	var beside sync.WaitGroup
 	if s.c.Daily != nil {
-		housekeeping.Go(func() { s.keepHouse(ctx) })
+		beside.Go(func() { s.keepHouse(ctx) })
 	}
-	defer housekeeping.Wait()
+	if s.c.Crons != nil {
+		beside.Go(func() { s.keepTime(ctx) })
+	}
+	defer beside.Wait()
 	for {
 		if !sleep(ctx, s.pass(ctx)) {
 			return nil

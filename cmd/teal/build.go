@@ -62,8 +62,8 @@ func (d *daemonParts) build(ctx context.Context, n notify.Config) error {
 		Store: d.db, Repositories: d.repos, Builder: d.builder, Runtime: d.runtime, Bench: d.runtime, Router: d.router,
 		Domain: d.Domain, Defaults: &defaults, MaxBuilds: d.MaxBuilds,
 		Budget: deploy.Budget{App: int64(d.DiskApp) << 20, Total: int64(d.DiskTotal) << 20}, Listening: d.runtime.ListeningPorts,
-		Patcher: d.builder, Inventories: d.db, Patches: d.db,
-		Log: d.log, Told: d.notifier.Told,
+		Patcher: d.builder, Inventories: d.db, Patches: d.db, Crons: d.db,
+		Log: d.log, Told: d.told,
 	})
 	if err := d.buildScheduler(); err != nil {
 		return err
@@ -90,7 +90,8 @@ func (d *daemonParts) buildEngineSide(ctx context.Context, namespace string) (er
 		AptSources: d.AptSources, CVEData: d.CVEData,
 		Engine: d.docker, Namespace: namespace, CAFile: d.CAFile, GoProxy: d.GoProxy,
 		RegistryConfig: d.RegistryConfig, Mirror: d.RegistryMirror,
-		MaxMemory: int64(d.BuildMemory) << 20, MaxCache: int64(d.BuildCache) << 20, MinFreeDisk: int64(d.DiskFree) << 20, Log: d.log,
+		MaxMemory: int64(d.BuildMemory) << 20, MaxCache: int64(d.BuildCache) << 20, MinFreeDisk: int64(d.DiskFree) << 20,
+		CheckCron: schedule.CheckCron, Log: d.log,
 	})
 	return nil
 }
@@ -174,6 +175,7 @@ func (d *daemonParts) buildScheduler() error {
 	d.scheduler = schedule.New(schedule.Config{
 		Jitter: jitter,
 		Apps:   d.db.Apps, Slots: d.db, Patch: d.engine.PatchDue, Wait: d.engine.Wait, Events: d.db.AddEvent,
+		Crons: d.engine, Changed: d.changed,
 		Daily: d.db.Trim, Default: spec, TimeZone: zone, Log: d.log,
 	})
 	return nil
@@ -200,13 +202,13 @@ func (d *daemonParts) buildEdges(pushes gitserver.Limits) (err error) {
 		CheckDomain:     func(host string) error { return deploy.CheckDomain(host, d.Domain) },
 		CheckSchedule:   func(spec string) error { _, err := schedule.ParseSpec(spec); return err },
 		Certificates:    d.certs.OfApp,
-		NextPatch:       d.scheduler.NextRun, SBOM: sbom, MailSet: d.Mail.Host != "", HostFingerprints: d.git.HostFingerprints(),
+		NextPatch:       d.scheduler.NextRun, NextCron: d.scheduler.NextCron, SBOM: sbom, MailSet: d.Mail.Host != "", HostFingerprints: d.git.HostFingerprints(),
 		Version: version, Log: d.log,
 	})
 	d.console = console.New(console.Config{
 		Store: d.db, Engine: d.engine, Authorize: authorize, Instances: d.runtime.List, Figures: d.router.Figures, Detours: d.engine.Traffic,
 		Traffic:       func() []console.Traffic { return traffic(d.router.Stats()) },
-		ProductionURL: d.productionURL, PreviewURL: d.previewURL, Certificates: d.certs.OfApp, NextPatch: d.nextPatch, SSHHint: d.hint().Command(), GitRemote: d.hint().Remote,
+		ProductionURL: d.productionURL, PreviewURL: d.previewURL, Certificates: d.certs.OfApp, NextPatch: d.nextPatch, NextCron: d.scheduler.NextCron, SSHHint: d.hint().Command(), GitRemote: d.hint().Remote,
 		HostFingerprints: d.git.HostFingerprints(), AlertsSummary: d.notifier.Summary(),
 		Secure: isHTTPS(d.ConsoleURL), Log: d.log,
 	})

@@ -68,7 +68,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, stdout io.Writer) er
 
 // newDaemon opens the store and the doors and builds every part. Nothing runs yet.
 func newDaemon(ctx context.Context, c config, log *slog.Logger, stdout io.Writer) (_ *daemonParts, err error) {
-	d := &daemonParts{config: c, log: log, stdout: stdout}
+	d := &daemonParts{config: c, log: log, stdout: stdout, changed: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			d.close()
@@ -116,6 +116,7 @@ type daemonParts struct {
 	engine    *deploy.Engine
 	notifier  *notify.Notifier
 	scheduler *schedule.Scheduler
+	changed   chan struct{} // a token has the scheduler look at the commands of apps
 	commands  *commands.Set
 	console   *console.Console
 	accessLog io.Closer
@@ -135,6 +136,17 @@ func (d *daemonParts) audit(ctx context.Context, limit int) ([]commands.AuditRec
 		out[i] = commands.AuditRecord(r)
 	}
 	return out, err
+}
+
+// told is called with every event of the core.
+func (d *daemonParts) told(e deploy.Event) {
+	d.notifier.Told(e)
+	if e.State == deploy.Promoting { // other commands may be on a schedule now
+		select {
+		case d.changed <- struct{}{}:
+		default:
+		}
+	}
 }
 
 func (d *daemonParts) nextPatch(name deploy.AppName) (time.Time, bool) {

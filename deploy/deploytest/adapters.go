@@ -194,8 +194,13 @@ func (a runtimeAdapter) List(context.Context) ([]deploy.Instance, error) {
 	return give(a.generation, "List", a.w.Runtime.all)
 }
 
-func (a benchAdapter) Once(_ context.Context, _ deploy.Release, argv []string, log io.Writer) (deploy.Exit, error) {
-	return give(a.generation, "Once", func() (deploy.Exit, error) { return a.w.Runtime.once(argv, log) })
+func (a benchAdapter) Once(ctx context.Context, r deploy.Release, argv []string, log io.Writer) (deploy.Exit, error) {
+	return give(a.generation, "Once", func() (deploy.Exit, error) {
+		if a.w.Once != nil {
+			return a.w.Once(ctx, r, argv, log)
+		}
+		return a.w.Runtime.once(argv, log)
+	})
 }
 
 func (a benchAdapter) Tail(context.Context, deploy.Instance, int) ([]string, error) {

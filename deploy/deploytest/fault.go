@@ -113,7 +113,7 @@ func (g *generation) count(in map[string]int, call string) {
 // writes tells whether the call changes the store.
 func writes(call string) bool {
 	switch call {
-	case "Stage", "DeleteApp", "CreateRelease", "MarkGone", "CreateDeployment", "Activate", "AppendLog", "AddEvent":
+	case "Stage", "DeleteApp", "CreateRelease", "MarkGone", "CreateDeployment", "Activate", "AppendLog", "AddEvent", "PutCron":
 		return true
 	}
 	return strings.HasPrefix(call, "Update ")

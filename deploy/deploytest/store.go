@@ -24,13 +24,14 @@ type Store struct {
 	last        deploy.DeploymentID // numbers are never given again
 	events      []deploy.Event
 	alerts      map[string]deploy.Alert
+	crons       map[string]deploy.CronRecord // by app/name
 }
 
 func newStore(t testing.TB) *Store {
 	return &Store{
 		t: t, apps: map[deploy.AppName]deploy.App{}, releases: map[deploy.AppName][]deploy.Release{},
 		deployments: map[deploy.DeploymentID]deploy.Deployment{}, logs: map[deploy.DeploymentID][]deploy.LogLine{},
-		alerts: map[string]deploy.Alert{},
+		alerts: map[string]deploy.Alert{}, crons: map[string]deploy.CronRecord{},
 	}
 }
 

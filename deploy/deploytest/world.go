@@ -32,6 +32,8 @@ type World struct {
 	Building func(ctx context.Context, req deploy.BuildRequest, log io.Writer) error
 	// Pending, when set, says what is out of date in an image.
 	Pending func(image string) deploy.Pending
+	// Once, when set, runs what is run in throw-away containers.
+	Once func(ctx context.Context, r deploy.Release, argv []string, log io.Writer) (deploy.Exit, error)
 	// Budget bounds the images of every app, from the next Open on.
 	Budget deploy.Budget
 	// Disk is how many images the disk has room for; 0: any number.
@@ -94,7 +96,8 @@ func (w *World) OpenWith(plan func(*Daemon)) *Daemon {
 		Runtime: runtimeAdapter{a}, Bench: benchAdapter{a}, Router: routerAdapter{a}, Patcher: patcherAdapter{a}, Inventories: w.shelf, Patches: w.shelf,
 		Domain: "test", Defaults: &settings, Budget: w.Budget, Probe: a.probe, Now: w.Now,
 		Observe: time.Millisecond, Trial: time.Millisecond, Retry: time.Millisecond, Pace: 2 * time.Millisecond,
-		Log: slog.New(slog.NewTextHandler(testWriter{w.t}, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Crons: storeAdapter{a},
+		Log:   slog.New(slog.NewTextHandler(testWriter{w.t}, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	d := &Daemon{Engine: e, Router: a.r, g: a.generation, w: w}
 	plan(d)
@@ -226,6 +229,16 @@ func (w *World) build(ctx context.Context, req deploy.BuildRequest, log io.Write
 	}
 	if strings.Contains(text, "workers") {
 		s.Workers = []deploy.Process{{Name: "mailer", Argv: []string{"mail"}, Instances: 2}}
+	}
+	if strings.Contains(text, "cron") {
+		s.Cron = []deploy.CronJob{
+			{Name: "nightly", Schedule: "30 3 * * *", Argv: []string{"nightly"}, Timeout: time.Minute},
+			{Name: "after", Schedule: deploy.CronDeploy, Argv: []string{"after"}, Timeout: time.Minute},
+			{Name: "once", Schedule: deploy.CronFirstDeploy, Argv: []string{"once"}, Timeout: time.Minute},
+		}
+	}
+	if strings.Contains(text, "brief cron") {
+		s.Cron[0].Timeout = 20 * time.Millisecond
 	}
 	if strings.Contains(text, "migrates badly") {
 		s.Release = []string{"fail"}

@@ -71,6 +71,9 @@ func aboutOf(a deploy.Alert) string {
 	if a.Certificate != nil {
 		return deploy.Clean(a.Failure.Reason, 100)
 	}
+	if a.Cron != nil {
+		return fmt.Sprintf("scheduled command %s: %s", deploy.Clean(a.Cron.Name, 40), deploy.Clean(a.Failure.Reason, 60))
+	}
 	return fmt.Sprintf("deployment %d, %s: %s", a.Deployment, a.Failure.Step, deploy.Clean(a.Failure.Reason, 60))
 }
 

@@ -52,6 +52,9 @@ type Config struct {
 	// NextPatch tells when the app will be patched next; false when it won't be.
 	// nil: not shown.
 	NextPatch func(app deploy.App) (time.Time, bool)
+	// NextCron tells when a scheduled command runs next; false when no time is
+	// known. nil: not shown.
+	NextCron func(e deploy.CronEntry) (time.Time, bool)
 	// SBOM writes the packages of a release as a document, in the format "spdx" or
 	// "cyclonedx". nil: there are none.
 	SBOM func(format string, r deploy.Release, i deploy.Inventory) ([]byte, error)
@@ -127,6 +130,9 @@ func New(c Config) *Set {
 	}
 	if c.NextPatch == nil {
 		c.NextPatch = func(deploy.App) (time.Time, bool) { return time.Time{}, false }
+	}
+	if c.NextCron == nil {
+		c.NextCron = func(deploy.CronEntry) (time.Time, bool) { return time.Time{}, false }
 	}
 	if c.Cut == nil {
 		c.Cut = func(string) {}

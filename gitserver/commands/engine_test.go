@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -96,4 +97,23 @@ func (w *world) Inventory(ctx context.Context, app deploy.AppName, release int) 
 func (w *world) PlanPatch(_ context.Context, app deploy.AppName) (deploy.PatchPlan, error) {
 	live := deploy.Release{App: app, Number: w.apps[app].Live}
 	return deploy.PatchPlan{Live: live, Pending: w.pending, Held: w.held}, w.broken["plan"]
+}
+
+func (w *world) CronTable(_ context.Context, app deploy.AppName) ([]deploy.CronEntry, error) {
+	if app != "shop" {
+		return nil, w.broken["CronTable"]
+	}
+	return []deploy.CronEntry{
+		{App: app, Release: 14, CronJob: deploy.CronJob{Name: "nightly", Schedule: "30 3 * * *", Argv: []string{"bin/clean"}, Timeout: time.Hour}, Last: deploy.CronRecord{
+			Begun: noon.Add(-9 * time.Hour), Ended: noon.Add(-9*time.Hour + 90*time.Second), Release: 14, Outcome: deploy.CronFailed,
+			Exit: deploy.Exit{Code: 3}, Reason: "exit code 3", Output: []string{"no such \x1b[31mtable"},
+		}},
+		{App: app, Release: 14, CronJob: deploy.CronJob{Name: "after", Schedule: deploy.CronDeploy, Argv: []string{"bin/after"}, Timeout: time.Hour}},
+	}, w.broken["CronTable"]
+}
+
+func (w *world) CronRun(_ context.Context, app deploy.AppName, name, by string, out io.Writer) (deploy.CronRecord, error) {
+	w.calls = append(w.calls, fmt.Sprintf("run %s %s by %s", app, name, by))
+	fmt.Fprintln(out, "clean \x1b[2J now")
+	return deploy.CronRecord{Name: name, Begun: noon, Ended: noon.Add(2 * time.Second), Release: 14, Outcome: deploy.CronOK}, w.broken["CronRun"]
 }

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"teal/deploy"
@@ -116,6 +117,13 @@ type Engine interface {
 	Switcher
 	Follower
 	Inspector
+	Crons
+}
+
+// Crons looks at scheduled commands and runs them.
+type Crons interface {
+	CronTable(ctx context.Context, app deploy.AppName) ([]deploy.CronEntry, error)
+	CronRun(ctx context.Context, app deploy.AppName, name, by string, out io.Writer) (deploy.CronRecord, error)
 }
 
 // Starter begins deployments.

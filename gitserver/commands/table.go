@@ -63,7 +63,7 @@ var table = []group{
 		deploymentsRow, releasesRow, receiptRow,
 		rollbackRow, promoteRow, redeployRow, cancelRow, patchRow, sbomRow,
 	}},
-	{"Settings of an app", []command{configRow, secretsRow, domainsRow, branchRow, scheduleRow, accessRow}},
+	{"Settings of an app", []command{configRow, secretsRow, domainsRow, branchRow, scheduleRow, cronRow, accessRow}},
 	{"You", []command{loginRow, whoamiRow, keysRow}},
 	{"This Teal", []command{alertsRow, usersRow, auditRow, versionRow, helpRow}},
 }
