@@ -219,7 +219,7 @@ func TestStoppingTealCutsARunShortAndKeepsItsSlot(t *testing.T) {
 	due(t, d, "nightly", slot)
 	c.wantRunning(t, "v1 nightly")
 	d = w.Open()
-	if r := cronEnded(t, d, "nightly", deploy.CronCanceled); r.Reason != "Teal was stopped" || !r.Slot.Equal(slot) {
+	if r := cronEnded(t, d, "nightly", deploy.CronCanceled); r.Reason != "the daemon was stopped" || !r.Slot.Equal(slot) {
 		t.Errorf("the run is %+v", r)
 	}
 	due(t, d, "nightly", slot)

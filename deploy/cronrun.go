@@ -41,7 +41,7 @@ type cronRun struct {
 // Why a run does not begin, or ends early.
 var (
 	errCronRuns   = fmt.Errorf("%w: the run before it goes on", ErrBusy)
-	errCronStop   = errors.New("Teal was stopped") //nolint:staticcheck // a name
+	errCronStop   = errors.New("the daemon was stopped")
 	errCronDrop   = errors.New("the app was destroyed")
 	errCronBug    = errors.New("a bug in Teal ended it; the daemon's log has the details")
 	errCronWriter = errors.New("another release takes the place of its own, and no two releases of a single writer may run at once")
