@@ -117,6 +117,7 @@ func (d *door) welcome(nc net.Conn, config *tls.Config) {
 		return
 	}
 	defer d.leave(c)
+	boundUnsent(c.sock)
 	defer func() {
 		if reason := recover(); reason != nil {
 			d.router.log.Error("connection panicked", "error", fmt.Sprint(reason), "stack", string(debug.Stack()))

@@ -101,6 +101,7 @@ func (r *Router) server(end frontEnd) *http.Server {
 		ErrorLog:          stdlog.New(quiet{r.log}, "", 0),
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: 250,
+			MaxReadFrameSize:     16 << 10, // RFC 9113 §4.2's least, so that a connection's buffer stays small
 			SendPingTimeout:      30 * time.Second,
 			PingTimeout:          15 * time.Second,
 			WriteByteTimeout:     r.limits.Write,

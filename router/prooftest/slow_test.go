@@ -20,7 +20,9 @@ import (
 // TestSlowClientsOfOneAppHarmNoOther: slowhttptest attacks one app in each of
 // its four modes, while another user's app is asked in parallel.
 func TestSlowClientsOfOneAppHarmNoOther(t *testing.T) {
-	t.Parallel()
+	if !*full {
+		t.Parallel()
+	}
 	connections, seconds := strconv.Itoa(scaled(60, 1000)), strconv.Itoa(scaled(5, 30))
 	for _, attack := range []struct {
 		name string
@@ -32,7 +34,9 @@ func TestSlowClientsOfOneAppHarmNoOther(t *testing.T) {
 		{"slow read", []string{"-X", "-w", "10", "-y", "20", "-n", "1", "-z", "32", "-k", "1"}},
 	} {
 		t.Run(attack.name, func(t *testing.T) {
-			t.Parallel()
+			if !*full { // where one attack at a time has the machine's cores
+				t.Parallel()
+			}
 			// Limits that end within the attack, so that the slow ones are seen to be thrown out.
 			w := startRouter(t, router.Limits{ReadHeader: 3 * time.Second, Body: 3 * time.Second, Write: 5 * time.Second})
 			big := strings.Repeat("x", 4<<20)
