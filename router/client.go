@@ -49,7 +49,7 @@ type client interface {
 
 	// takeOver gives the connection away, with what was read of it; from then
 	// on it is the caller's to close.
-	takeOver() (c net.Conn, early []byte, err error)
+	takeOver(x *exchange) (c net.Conn, early []byte, err error)
 
 	// watch makes the client's leaving cut t, until unwatch, which tells
 	// whether t was left alone.

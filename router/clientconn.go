@@ -198,11 +198,18 @@ func (c *clientConn) hostOf(r *http1.Request) string {
 // settleDown gives the buffer back, with which a long answer would be waited for.
 func (c *clientConn) settleDown(x *exchange) {
 	if c.body == bodyRead && c.src.empty() && c.src.hold {
-		x.req.Move(make([]byte, x.req.Size()))
-		x.cookies, x.login = nil, ""
-		c.src.hold = false
-		c.src.free()
+		c.giveBack(x)
 	}
+}
+
+// giveBack frees the buffer while the exchange goes on. What the exchange says
+// of the request later, as in the access log, it says from a copy: the buffer
+// is the next client's.
+func (c *clientConn) giveBack(x *exchange) {
+	x.req.Move(make([]byte, x.req.Size()))
+	x.cookies, x.login = nil, ""
+	c.src.hold = false
+	c.src.free()
 }
 
 func (c *clientConn) readWithin(d time.Duration) {
@@ -222,13 +229,13 @@ func (c *clientConn) goAhead(say bool) {
 	}
 }
 
-func (c *clientConn) takeOver() (net.Conn, []byte, error) {
+func (c *clientConn) takeOver(x *exchange) (net.Conn, []byte, error) {
 	if t := c.tied.Load(); t == departed || !c.unwatch(t) {
 		return nil, nil, errDeparted
 	}
 	c.taken = true
 	early := append([]byte(nil), c.src.atHand()...)
-	c.src.free()
+	c.giveBack(x)
 	if w, ok := c.net.(*tcpConn); ok {
 		return w.TCPConn, early, nil // which any goroutine may write
 	}

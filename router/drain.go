@@ -99,18 +99,20 @@ func (p *pool) dismiss(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}
-	p.awaitTunnels(ctx, leaveGrace)
-	for _, t := range p.openTunnels() {
+	p.awaitTunnels(ctx, open, leaveGrace)
+	for _, t := range open {
 		t.cut()
 	}
 }
 
-func (p *pool) awaitTunnels(ctx context.Context, d time.Duration) {
+// awaitTunnels waits until those that were told to leave have. There may be
+// others by then: somebody went back to the release.
+func (p *pool) awaitTunnels(ctx context.Context, told []*tunnel, d time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for len(p.openTunnels()) > 0 {
+	for p.anyOpen(told) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net"
+	"slices"
 
 	"teal/router/http1"
 )
@@ -17,7 +18,8 @@ func (x *exchange) switchProtocols(c *conn) *fault {
 	if !c.state.CompareAndSwap(carrying(x.front), stateTunnel) {
 		return &fault{kind: faultCut}
 	}
-	client, early, err := x.client.takeOver()
+	head := x.switchingHead()
+	client, early, err := x.client.takeOver(x)
 	if err != nil {
 		return x.blameClient(c, err)
 	}
@@ -34,7 +36,6 @@ func (x *exchange) switchProtocols(c *conn) *fault {
 	x.in.sockets.Add(1)
 	defer x.in.sockets.Add(-1)
 	x.land() // from here on it is a socket, which no drain waits for
-	head := x.switchingHead()
 	late := bytes.Clone(c.src.atHand())
 	c.src.free()
 	t.run(head, early, late)
@@ -85,6 +86,12 @@ func (p *pool) openTunnels() []*tunnel {
 		all = append(all, t)
 	}
 	return all
+}
+
+func (p *pool) anyOpen(tunnels []*tunnel) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.ContainsFunc(tunnels, func(t *tunnel) bool { _, in := p.tunnels[t]; return in })
 }
 
 // closeWrite ends one direction of a connection.

@@ -263,6 +263,55 @@ func TestServeEndsWithOpenSockets(t *testing.T) {
 	}
 }
 
+// TestSocketsOpenedAfterARollbackOutliveTheRelease: going back to a release
+// whose sockets are still being told to leave brings it new ones.
+func TestSocketsOpenedAfterARollbackOutliveTheRelease(t *testing.T) {
+	r := startRouter(t, Config{})
+	one, two := echoApp(t, 1, "one"), echoApp(t, 2, "two")
+	r.pointShop(one)
+	silent := dialRaw(t, r.plain) // never says goodbye: it is cut at the end of its grace
+	silent.say(handshake)
+	http.ReadResponse(silent.br, nil)
+	eventually(t, "a socket is open", func() bool { return r.Figures("shop", 1).Sockets == 1 })
+	r.pointShop(two)
+	released := make(chan struct{})
+	go func() { defer close(released); r.Release(t.Context(), "shop", 1) }()
+	io.ReadFull(silent.br, make([]byte, 4)) // the close frame
+	r.pointShop(one)
+	c := r.socket()
+	echo(t, c, "hello", "one: hello")
+	within(t, "the release", released)
+	echo(t, c, "still here", "one: still here")
+}
+
+// TestSocketsAreLoggedAsWhatTheyAskedFor: the buffer that a socket's request
+// was read into is another client's by the time its line is written.
+func TestSocketsAreLoggedAsWhatTheyAskedFor(t *testing.T) {
+	var log lines
+	r := startRouter(t, Config{AccessLog: &log})
+	r.pointShop(echoApp(t, 1, "one"))
+	var open []*websocket.Conn
+	for range 20 {
+		open = append(open, r.socket())
+	}
+	other := r.client()
+	for _, c := range open {
+		get(t, other, "http://shop.test/secrets-of-somebody-else")
+		c.CloseNow()
+	}
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if len(log.all) != 2*len(open) {
+		t.Errorf("%d lines, want %d", len(log.all), 2*len(open))
+	}
+	for _, line := range log.all {
+		if path, status := line["path"], line["status"]; status == 101.0 && path != "/ws" || line["host"] != "shop.test" {
+			t.Errorf("a line of a socket says %v", line)
+		}
+	}
+}
+
 func TestFramesAreFollowedHoweverTheyAreCut(t *testing.T) {
 	stream := []byte("\x81\x00" + "\x81\x05hello" + "\x81\x85mask12345" + "\x82\x7e\x00\x80" + strings.Repeat("a", 128) +
 		"\x82\x7f\x00\x00\x00\x00\x00\x01\x00\x00" + strings.Repeat("b", 65536) + "\x89\x00")

@@ -257,7 +257,7 @@ func (s *stream) reply(x *exchange, status int, h http.Header, body string) {
 
 func (s *stream) complete() error { return nil }
 
-func (s *stream) takeOver() (net.Conn, []byte, error) {
+func (s *stream) takeOver(*exchange) (net.Conn, []byte, error) {
 	hijacker, ok := s.w.(http.Hijacker)
 	if !ok {
 		return nil, nil, errors.New("the client's connection can't be taken over")

@@ -97,6 +97,9 @@ func passLarge(t *testing.T, a *asker, size int64, upload bool) {
 // TestMemoryIsFlatWhileClientsIdle: connections that have asked once stay open
 // and silent. In full: 10,000 for a minute.
 func TestMemoryIsFlatWhileClientsIdle(t *testing.T) {
+	if !*full {
+		t.Parallel()
+	}
 	n, pause := scaled(500, 10_000), scaled(time.Second, time.Minute)
 	r := startRemote(t)
 	var floor atomic.Int64

@@ -16,6 +16,9 @@ import (
 // clients who misbehave; then the router's process uses what it used before.
 // In full: 10 minutes.
 func TestSoakEndsWhereItBegan(t *testing.T) {
+	if !*full {
+		t.Parallel()
+	}
 	length := scaled(4*time.Second, *soak)
 	r := startRemote(t)
 	apps := []*promoted{newPromoted(t, r, "shop", nil), newPromoted(t, r, "blog", nil)}
