@@ -18,28 +18,29 @@ func (r *Repos) Commit(ctx context.Context, app deploy.AppName, id string) (depl
 		return deploy.Commit{}, fmt.Errorf("commit %s of %s: %w", deploy.Clean(id, 40), app, deploy.ErrNotFound)
 	}
 	p := r.plumbing(app)
-	kind, err := p.kind(ctx, id)
-	if err != nil {
-		return deploy.Commit{}, err
+	c, err := readCommit(ctx, p, app, id)
+	if err == nil || ctx.Err() != nil {
+		return c, err
 	}
-	if kind != "commit" {
-		return deploy.Commit{}, fmt.Errorf("commit %s of %s: %w", id, app, deploy.ErrNotFound)
+	if kind, kerr := p.kind(ctx, id); kerr == nil && kind != "commit" {
+		err = fmt.Errorf("commit %s of %s: %w", id, app, deploy.ErrNotFound)
 	}
-	return readCommit(ctx, p, app, id)
+	return deploy.Commit{}, err
 }
 
-// readCommit reads a commit that is known to be there.
+// readCommit reads a commit. What is there and no commit is an error.
 func readCommit(ctx context.Context, p plumbing, app deploy.AppName, id string) (deploy.Commit, error) {
 	// log re-encodes old character sets to UTF-8. Widths bound what a commit with
 	// a name or subject of megabytes makes it print.
 	out, err := p.run(ctx, 64<<10, "",
 		"log", "-1", "--no-color", "--no-decorate", "--no-show-signature", "--no-mailmap", "--encoding=UTF-8",
-		"--format=%<(400,trunc)%an%x00%<(400,trunc)%ae%x00%ct%x00%<(1000,trunc)%s", id)
+		"--format=%H%x00%<(400,trunc)%an%x00%<(400,trunc)%ae%x00%ct%x00%<(1000,trunc)%s", id)
 	if err != nil {
 		return deploy.Commit{}, fmt.Errorf("cannot read commit %s of %s: %w", id, app, err)
 	}
-	parts := strings.SplitN(strings.TrimSuffix(string(out), "\n"), "\x00", 4)
-	if len(parts) != 4 {
+	found, text, _ := strings.Cut(strings.TrimSuffix(string(out), "\n"), "\x00")
+	parts := strings.SplitN(text, "\x00", 4)
+	if len(parts) != 4 || found != id { // log takes a tag for what it names
 		return deploy.Commit{}, fmt.Errorf("cannot read commit %s of %s: git log wrote %d fields", id, app, len(parts))
 	}
 	seconds, _ := strconv.ParseInt(parts[2], 10, 64) // a broken date is 1970, not a refused push

@@ -25,6 +25,7 @@ type connection struct {
 	user     string      // "" until a key was verified
 	key      string      // its fingerprint
 	sessions int
+	commands int  // of the sessions, those in which one runs
 	kept     bool // the keepalive runs
 	dropped  bool
 	failed   bool // a key or method was refused
@@ -75,7 +76,6 @@ func (c *connection) begin() (ok, first bool) {
 		return false, false
 	}
 	c.sessions++
-	c.timer.Stop()
 	c.work.Add(1)
 	if first = !c.kept; first {
 		c.kept = true
@@ -88,10 +88,27 @@ func (c *connection) begin() (ok, first bool) {
 func (c *connection) end() {
 	c.gate.mu.Lock()
 	defer c.gate.mu.Unlock()
-	if c.sessions--; c.sessions == 0 && !c.over {
+	c.sessions--
+	c.work.Done()
+}
+
+// busy counts a command in. A connection in which none runs is idle, whatever
+// sessions it has: one that asks for nothing, and one whose client does not
+// close it when its command has ended, hold their places no longer than others.
+func (c *connection) busy() {
+	c.gate.mu.Lock()
+	defer c.gate.mu.Unlock()
+	c.commands++
+	c.timer.Stop()
+}
+
+// rest counts a command out.
+func (c *connection) rest() {
+	c.gate.mu.Lock()
+	defer c.gate.mu.Unlock()
+	if c.commands--; c.commands == 0 && !c.over {
 		c.timer.Reset(c.gate.limits.Idle)
 	}
-	c.work.Done()
 }
 
 // finish waits for what was begun, and lets nothing begin any more.

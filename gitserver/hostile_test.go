@@ -324,6 +324,55 @@ func TestClientThatStallsOrTricklesIsCut(t *testing.T) {
 	w.tidy()
 }
 
+func TestPushThatWaitsForOthersToBeUnpackedIsToldSo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, limits(func(l *Limits) { l.IndexPacks = 1 }))
+	w.addApp("shop")
+	w.addApp("other")
+	c, late := w.newClone("anna", "shop"), w.newClone("anna", "other")
+	pack := c.packFor("HEAD")
+	s := w.dial("anna").receivePack("shop")
+	s.command(noHash, c.head(), "refs/heads/main", usualCaps)
+	s.send([]byte("0000"))
+	s.send(pack[:len(pack)-10])
+	eventually(t, "the first push is being unpacked", func() bool { return len(w.repos.indexPacks) == 1 })
+	told := w.dial("anna").receivePack("other")
+	told.command(noHash, late.head(), "refs/heads/main", usualCaps)
+	told.send(append([]byte("0000"), late.packFor("HEAD")...))
+	buf := make([]byte, maxPacket)
+	said, _, err := readPacket(told.out, buf)
+	if err != nil || !strings.Contains(string(said), "waiting for other pushes to be unpacked") {
+		t.Errorf("the push that waits is told %q, %v", said, err)
+	}
+	s.send(pack[len(pack)-10:])
+	has(t, s.answer(), "ok refs/heads/main")
+	has(t, told.answer(), "ok refs/heads/main")
+}
+
+func TestFetchThatTakesNothingLosesItsPlace(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, limits(func(l *Limits) { l.Fetches, l.Stall = 1, 3*time.Second }))
+	w.addApp("shop")
+	c := w.newClone("anna", "shop")
+	c.commit("large", noise(8<<20, 1)) // more than an SSH channel and the pipes hold
+	c.git("push", "-q", "teal", "main")
+	session, err := w.dial("anna").client.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, _ := session.StdinPipe()
+	if _, err := session.StdoutPipe(); err != nil { // and nobody reads it
+		t.Fatal(err)
+	}
+	if err := session.Start("git-upload-pack 'shop'"); err != nil {
+		t.Fatal(err)
+	}
+	want := appendPacket(nil, "want "+c.head()+" ofs-delta\n")
+	_, _ = in.Write(append(append(want, "0000"...), appendPacket(nil, "done\n")...))
+	eventually(t, "it has the only place", func() bool { return len(w.repos.fetches) == 1 })
+	c.git("clone", "-q", w.url("shop"), "copy")
+}
+
 func TestReceiveTimeIsBounded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, limits(func(l *Limits) { l.Receive = 300 * time.Millisecond }))

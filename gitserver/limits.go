@@ -11,7 +11,7 @@ type Limits struct {
 	Refs        int           // commands in one push; 64
 	PushOptions int           // 32, of at most 4 KiB each
 	Request     int           // bytes of the update request before the pack; 256 KiB
-	Stall       time.Duration // a client that sends less than 4 KiB in this time is cut; 60 s
+	Stall       time.Duration // a client that sends less than 4 KiB in this time is cut, and a fetch that takes nothing; 60 s
 	Receive     time.Duration // from the advertisement to the end of the pack; 10 min
 	IndexPacks  int           // packs that are unpacked at once over all apps; 2
 	DiskFree    int64         // bytes that must be free before a pack is taken; 2 GiB
@@ -35,7 +35,7 @@ type Limits struct {
 	ConnectionsPerAddress  int           // from one address; 128
 	SessionsPerConnection  int           // 2
 	RequestsPerSession     int           // SSH requests (env, pty-req, …) on one session; 64
-	Idle                   time.Duration // a connection without a session is closed; 10 min
+	Idle                   time.Duration // a connection in which no command runs is closed; 10 min
 	Keepalive              time.Duration // between two SSH keepalives; 15 s. 45 s without an answer: cut.
 	SidebandKeepalive      time.Duration // between two empty side-band packets; 5 s
 	Shutdown               time.Duration // for sessions to end when the server stops; 5 s

@@ -115,6 +115,8 @@ func TestWhatCannotDeployIsRefusedWithWhatToType(t *testing.T) {
 		{"a tag", "(a tag does not deploy; push what it names: git push teal 'v1.0^{}:main')", []string{"v1.0"}},
 		{"a deletion", "(a branch can't be deleted here; to remove the app: ssh -p 2222 host destroy shop)", []string{":main"}},
 		{"several refs", "(push one branch at a time: git push teal main)", []string{"feature", "other"}},
+		{"all branches", "(push one branch at a time: git push teal main)", []string{"--all"}},
+		{"all tags", "(a tag does not deploy; push what it names: git push teal 'v1.0^{}:main')", []string{"--tags"}},
 		{"a mirror", "(push one branch at a time: git push teal main)", []string{"--mirror"}},
 		{"a push option with a typing error", `(unknown push option "nopromote": known are no-promote, no-cache, detach, cancel-on-disconnect)`, []string{"-o", "nopromote", "feature:main"}},
 		{"options that exclude each other", "(the push options detach and cancel-on-disconnect exclude each other)", []string{"-o", "detach", "-o", "cancel-on-disconnect", "feature:main"}},

@@ -72,9 +72,11 @@ func (p *push) open(ctx context.Context) error {
 	if p.req, err = decodeRequest(p.in, p.s.limits); err != nil {
 		return err
 	}
-	p.talk = &talk{w: p.se.ch, status: p.req.has("report-status"), quiet: p.req.has("quiet")}
+	// A pusher may look away from a long log, and not for ever: he holds a connection.
+	w := hurried{p.se.ch, p.s.limits.Idle, p.se.c.close}
+	p.talk = &talk{w: w, status: p.req.has("report-status"), quiet: p.req.has("quiet")}
 	if p.req.has("side-band-64k") {
-		p.band = &sideband{w: p.se.ch}
+		p.band = &sideband{w: w}
 	}
 	return nil
 }

@@ -220,7 +220,7 @@ func (s *Server) survive(what string) {
 
 // shutdown ends the sessions: first those that do nothing.
 func (s *Server) shutdown(conns *sync.WaitGroup) {
-	s.gate.cut(func(c *connection) bool { return c.sessions == 0 })
+	s.gate.cut(func(c *connection) bool { return c.commands == 0 })
 	late := time.AfterFunc(s.limits.Shutdown, func() {
 		s.gate.cut(func(*connection) bool { return true })
 	})

@@ -75,6 +75,7 @@ func (s *Server) session(c *connection, conn *gossh.ServerConn, nc gossh.NewChan
 		}
 		// Not before the reply: a short command could close the channel first.
 		if start != nil {
+			c.busy()
 			go start()
 		}
 	}
@@ -116,6 +117,7 @@ func (se *session) request(ctx context.Context, req *gossh.Request) (granted boo
 // run runs the command and ends the session with its exit status.
 func (se *session) run(ctx context.Context, line string) {
 	defer close(se.started)
+	defer se.c.rest()
 	exit := se.dispatch(ctx, line)
 	se.mu.Lock()
 	if se.in != nil {
@@ -135,6 +137,20 @@ func (se *session) takeInput(ctx context.Context, stall time.Duration) *intake {
 	se.mu.Unlock()
 	se.pumps.Go(func() { in.pump(se.ch) })
 	return in
+}
+
+// hurried is the way to a client that is given up when it takes nothing of what
+// is written for that long.
+type hurried struct {
+	w        io.Writer
+	patience time.Duration
+	late     func()
+}
+
+func (h hurried) Write(b []byte) (int, error) {
+	timer := time.AfterFunc(h.patience, h.late)
+	defer timer.Stop()
+	return h.w.Write(b)
 }
 
 // reach is what a person types to get here.

@@ -90,6 +90,11 @@ func (s *source) ReadFile(ctx context.Context, name string, limit int64) ([]byte
 	return b, nil
 }
 
+// ordinary is how many files are kept while they are listed. A larger tree is
+// counted first, and kept when it is known to be within the limits: this is the
+// daemon's own memory.
+const ordinary = 20_000
+
 // list reads the tree once. The limits are counted while git lists: a pack of
 // 100 KB can hold a tree of 10^10 paths.
 func (s *source) list(ctx context.Context) ([]entry, error) {
@@ -98,14 +103,20 @@ func (s *source) list(ctx context.Context) ([]entry, error) {
 	if s.tree != nil {
 		return s.tree, nil
 	}
-	// Counted before anything of it is kept: this is the daemon's own memory.
-	files := 0
-	if err := s.read(ctx, &lister{limits: s.limits, each: func(entry) { files++ }}); err != nil {
+	tree, files := []entry{}, 0
+	keep := func(e entry) {
+		if files++; files <= ordinary {
+			tree = append(tree, e)
+		}
+	}
+	if err := s.read(ctx, &lister{limits: s.limits, each: keep}, "-l"); err != nil {
 		return nil, err
 	}
-	tree := make([]entry, 0, files)
-	if err := s.read(ctx, &lister{limits: s.limits, each: func(e entry) { tree = append(tree, e) }}, "-l"); err != nil {
-		return nil, err
+	if files > ordinary {
+		tree = make([]entry, 0, files)
+		if err := s.read(ctx, &lister{limits: s.limits, each: func(e entry) { tree = append(tree, e) }}, "-l"); err != nil {
+			return nil, err
+		}
 	}
 	s.tree = tree
 	return tree, nil

@@ -305,14 +305,20 @@ func TestHandshakeHasADeadline(t *testing.T) {
 	if _, err := io.Copy(io.Discard, c); err != nil {
 		t.Errorf("an idle connection stands: %v", err)
 	}
-	// One with a key, and without a session, has its end too.
-	ended := make(chan error, 1)
-	client := w.dial("anna").client
-	go func() { ended <- client.Wait() }()
-	select {
-	case <-ended:
-	case <-time.After(10 * time.Second):
-		t.Error("an idle connection with a key stands")
+	// One with a key, and without a session, has its end too; and one whose
+	// session asks for nothing.
+	silent, asking := w.dial("anna").client, w.dial("anna").client
+	if _, _, err := asking.OpenChannel("session", nil); err != nil {
+		t.Fatal(err)
+	}
+	for name, client := range map[string]*gossh.Client{"without a session": silent, "with a session in which no command runs": asking} {
+		ended := make(chan error, 1)
+		go func() { ended <- client.Wait() }()
+		select {
+		case <-ended:
+		case <-time.After(10 * time.Second):
+			t.Errorf("an idle connection %s stands", name)
+		}
 	}
 }
 

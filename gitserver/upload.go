@@ -65,7 +65,10 @@ func (s *Server) upload(ctx context.Context, se *session, app deploy.AppName, ar
 	if se.protocol != "" {
 		env = append(env, "GIT_PROTOCOL="+se.protocol)
 	}
-	c, err := s.repos.plumbing(app, env...).start(ctx, stdio{in: r, out: se.ch, err: se.ch.Stderr()}, args...)
+	// A client that takes nothing would hold a place that others wait for. Only
+	// the connection's end frees who waits for it to take something.
+	out := hurried{se.ch, s.limits.Stall, se.c.close}
+	c, err := s.repos.plumbing(app, env...).start(ctx, stdio{in: r, out: out, err: se.ch.Stderr()}, args...)
 	r.Close()
 	if err != nil {
 		w.Close()
