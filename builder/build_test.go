@@ -143,12 +143,12 @@ func TestBuildThatTakesTooLongIsStoppedAndSaysSo(t *testing.T) {
 	b := newBench(t)
 	b.build(request(withTool(nil))) // so that only the sleep takes time
 	req := request(withTool(nil, fmt.Sprintf(`RUN ["/tool", "sleep", %q]`, b.ns)))
-	req.Defaults.BuildTimeout = 2 * time.Second
+	req.Defaults.BuildTimeout = 6 * time.Second
 	f, log := b.refused(req)
-	if f.Reason != "the build took longer than 2s and was stopped" || !errors.Is(f, context.DeadlineExceeded) {
+	if f.Reason != "the build took longer than 6s and was stopped" || !errors.Is(f, context.DeadlineExceeded) {
 		t.Errorf("failure is %+v", f)
 	}
-	contains(t, log, "build failed: the build took longer than 2s")
+	contains(t, log, "build failed: the build took longer than 6s")
 	if len(f.Log) != 1 || f.Log[0] != "sleeping" {
 		t.Errorf("the last lines are %q", f.Log)
 	}

@@ -102,16 +102,22 @@ func (b *Builder) forgetOthers(there map[string][]layer) {
 	}
 }
 
-// trimCache keeps BuildKit's cache within its bound: what was used longest ago
-// goes first. It is the whole Engine's cache, which has no labels, but nothing
-// but time is lost with it.
-func (j *job) trimCache(ctx context.Context) {
-	began := j.config.Now()
-	report, err := j.config.Engine.BuildCachePrune(ctx, build.CachePruneOptions{KeepStorage: j.config.MaxCache})
-	switch {
-	case err != nil && ctx.Err() == nil:
-		j.config.Log.Warn("cannot trim the build cache", "error", err)
-	case err == nil && report.SpaceReclaimed > 0:
-		j.config.Log.Info("trimmed the build cache", "bytes", report.SpaceReclaimed, "duration", j.config.Now().Sub(began))
-	}
+// trimCache keeps BuildKit's cache within its bound while the build runs: what
+// was used longest ago goes first, and nothing that is in use. It is the whole
+// Engine's cache, which has no labels, but nothing but time is lost with it. The
+// function that it returns waits for the end.
+func (j *job) trimCache(ctx context.Context) (wait func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		began := j.config.Now()
+		report, err := j.config.Engine.BuildCachePrune(ctx, build.CachePruneOptions{KeepStorage: j.config.MaxCache})
+		switch {
+		case err != nil && ctx.Err() == nil:
+			j.config.Log.Warn("cannot trim the build cache", "error", err)
+		case err == nil && report.SpaceReclaimed > 0:
+			j.config.Log.Info("trimmed the build cache", "bytes", report.SpaceReclaimed, "duration", j.config.Now().Sub(began))
+		}
+	}()
+	return func() { <-done }
 }

@@ -57,7 +57,7 @@ func (b *Builder) Build(ctx context.Context, req deploy.BuildRequest, log io.Wri
 	if err := j.prepareBases(ctx); err != nil {
 		return deploy.Built{}, err
 	}
-	j.trimCache(ctx)
+	defer j.trimCache(ctx)()
 	letGo, err := j.makeWay(ctx)
 	if err != nil {
 		return deploy.Built{}, err
