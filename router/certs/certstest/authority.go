@@ -49,8 +49,22 @@ type Authority struct {
 	down             atomic.Bool
 }
 
-// Orders is how many certificates were asked for.
+// Orders is how many orders for certificates were taken.
 func (a *Authority) Orders() int { return int(a.orders.Load()) }
+
+// orderWriter counts the orders that are taken. Pebble refuses one good nonce
+// in twenty, on purpose, and is then asked again.
+type orderWriter struct {
+	http.ResponseWriter
+	taken *atomic.Int64
+}
+
+func (w *orderWriter) WriteHeader(status int) {
+	if status == http.StatusCreated {
+		w.taken.Add(1)
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
 
 // Requests is how many requests came, those while it was down too.
 func (a *Authority) Requests() int { return int(a.requests.Load()) }
@@ -89,7 +103,7 @@ func Start(t testing.TB, c Config) *Authority {
 			panic(http.ErrAbortHandler)
 		}
 		if strings.HasPrefix(r.URL.Path, "/order-plz") {
-			a.orders.Add(1)
+			w = &orderWriter{ResponseWriter: w, taken: &a.orders}
 		}
 		handler.ServeHTTP(w, r)
 	}))
