@@ -75,6 +75,8 @@ const maxManifest = 64 << 10
 //	[router]
 //	sticky = true                    # a client stays on its instance (cookie)
 //	redirect = true                  # http is redirected to https, for hosts that have a certificate
+//	protocol = "h2c"                 # what the app speaks: "http/1.1", "h2c" (HTTP/2 without TLS), or "grpc",
+//	                                 # which is h2c and has the probe ask grpc.health.v1.Health
 //
 //	[patch]                          # security patches by schedule
 //	mode = "auto"                    # "notify" tells of updates and deploys nothing, "off" does not look
@@ -134,8 +136,9 @@ type manifestFile struct {
 	} `toml:"patch"`
 	Cron   map[string]cronFile `toml:"cron"`
 	Router struct {
-		Sticky   *bool `toml:"sticky"`
-		Redirect *bool `toml:"redirect"`
+		Sticky   *bool   `toml:"sticky"`
+		Protocol *string `toml:"protocol"`
+		Redirect *bool   `toml:"redirect"`
 	} `toml:"router"`
 }
 
@@ -146,7 +149,7 @@ var manifestKeys = []string{
 	"probe", "probe.path", "probe.interval", "probe.timeout", "probe.start_timeout", "probe.check_interval",
 	"switch", "switch.grace", "switch.drain", "switch.stop", "switch.steps", "switch.dwell", "switch.watch", "switch.hold",
 	"volumes", "cron", "cron.name.schedule", "cron.name.command", "cron.name.timeout",
-	"router", "router.sticky", "router.redirect",
+	"router", "router.sticky", "router.redirect", "router.protocol",
 	"limits", "limits.memory", "limits.cpus", "limits.pids",
 	"patch", "patch.mode", "patch.scope", "patch.layer",
 }
@@ -234,6 +237,7 @@ func (m *Manifest) overlay(f manifestFile) error {
 		crons(f.Cron, &m.crons),
 		choice(f.Router.Sticky, &s.Sticky),
 		choice(f.Router.Redirect, &s.Redirect),
+		protocol(f.Router.Protocol, &s.Protocol),
 		oneOf("patch.mode", f.Patch.Mode, &s.Patch.Mode, "auto", deploy.PatchNotify, deploy.PatchOff),
 		oneOf("patch.scope", f.Patch.Scope, &s.Patch.Scope, "all", deploy.ScopeSecurity),
 		choice(f.Patch.Layer, &s.Patch.Layer),
@@ -265,6 +269,21 @@ func number(key string, value *int64, low, high int64, set func(int64)) error {
 func choice(value, to *bool) error {
 	if value != nil {
 		*to = *value
+	}
+	return nil
+}
+
+func protocol(value *string, to *deploy.Protocol) error {
+	if value == nil {
+		return nil
+	}
+	switch *value {
+	case "http/1.1":
+		*to = deploy.HTTP1
+	case "h2c", "grpc":
+		*to = deploy.Protocol(*value)
+	default:
+		return fmt.Errorf("router.protocol = %q is none: http/1.1, h2c or grpc", deploy.Clean(*value, 60))
 	}
 	return nil
 }

@@ -75,6 +75,7 @@ type Backend struct {
 	Color     Color
 	Release   int
 	Instances []Instance
+	Protocol  Protocol // that the release speaks
 }
 
 // Figures are what the router counted for one release of an app since the

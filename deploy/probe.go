@@ -33,18 +33,26 @@ func (p *ProbeError) Unwrap() error { return p.Err }
 
 // HTTPProbe asks GET path on a fresh connection, under the app's own host name
 // (frameworks refuse hosts that they do not know). Any status below 400 is well;
-// a redirect is not followed.
+// a redirect is not followed. An app that speaks gRPC is asked for its health
+// instead.
 func HTTPProbe(ctx context.Context, addr netip.AddrPort, host string, s Settings) error {
 	ctx, cancel := context.WithTimeout(ctx, s.ProbeTimeout)
 	defer cancel()
+	transport := s.Protocol.Transport()
+	transport.DisableKeepAlives = true
+	defer transport.CloseIdleConnections()
+	if s.Protocol == GRPC {
+		if err := AskHealth(ctx, transport, addr.String(), host, probeAgent); err != nil {
+			return &ProbeError{Err: plainNetError(err)}
+		}
+		return nil
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr.String()+s.ProbePath, nil)
 	if err != nil {
 		return &ProbeError{Err: err}
 	}
 	req.Host = host
-	req.Header.Set("User-Agent", "Teal-Probe/1")
-	transport := &http.Transport{DisableKeepAlives: true, DisableCompression: true}
-	defer transport.CloseIdleConnections()
+	req.Header.Set("User-Agent", probeAgent)
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
 		return &ProbeError{Err: plainNetError(err)}
@@ -55,6 +63,16 @@ func HTTPProbe(ctx context.Context, addr netip.AddrPort, host string, s Settings
 	}
 	line, _ := bufio.NewReader(io.LimitReader(resp.Body, 4096)).ReadString('\n')
 	return &ProbeError{Status: resp.StatusCode, Body: Clean(strings.TrimSpace(line), 200)}
+}
+
+const probeAgent = "Teal-Probe/1"
+
+// probed is what a probe asks for, for people.
+func (s Settings) probed() string {
+	if s.Protocol == GRPC {
+		return fmt.Sprintf("the gRPC health on :%d", Port)
+	}
+	return fmt.Sprintf("GET :%d%s", Port, s.ProbePath)
 }
 
 // plainNetError leaves out the addresses that net puts around its errors.
@@ -76,7 +94,7 @@ func (w *worker) probe(j *job, r Release, instances []Instance) error {
 	if err := w.move(j, Probing, fmt.Sprintf("probing %s", r.Name())); err != nil {
 		return err
 	}
-	j.journal.say("==> Probing GET :%d%s of %s", Port, s.ProbePath, count(len(instances), "instance"))
+	j.journal.say("==> Probing %s of %s", s.probed(), count(len(instances), "instance"))
 	began := w.e.Now()
 	ctx, cancel := context.WithTimeout(j.ctx, s.StartTimeout)
 	defer cancel()
@@ -191,7 +209,11 @@ func (p *prober) unwell(in Instance, after time.Duration) *Failure {
 	s := p.r.Settings
 	f := &Failure{Step: StepProbe, Log: p.tail(in), Err: p.last}
 	var pe *ProbeError
+	var health *HealthError
 	switch {
+	case errors.As(p.last, &health):
+		f.Reason = health.Error()
+		f.Hint = fmt.Sprintf("grpc.health.v1.Health/Check must answer SERVING; it was asked %s in %s", count(p.tries, "time"), seconds(after))
 	case errors.As(p.last, &pe) && pe.Status != 0:
 		f.Reason = fmt.Sprintf("probe answered %d", pe.Status)
 		f.Hint = fmt.Sprintf("GET %s must answer with a status below 400; it was asked %s in %s", s.ProbePath, count(p.tries, "time"), seconds(after))

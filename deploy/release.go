@@ -87,6 +87,8 @@ type Settings struct {
 	Hold         time.Duration `json:"hold,omitempty"`
 	Sticky       bool          `json:"sticky,omitempty"`   // clients stay on their instance
 	Redirect     bool          `json:"redirect,omitempty"` // http is redirected to https, for hosts that have a certificate
+	// Protocol is what the app speaks on its port.
+	Protocol Protocol `json:"protocol,omitempty"`
 	// CheckInterval is how often the router looks at a running instance, at
 	// ProbePath; 0: it does not.
 	CheckInterval time.Duration `json:"check_interval,omitempty"`

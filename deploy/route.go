@@ -72,7 +72,9 @@ func (e *Engine) pointTo(app App) {
 	if s.CheckInterval > 0 {
 		r.Check = Check{Path: s.ProbePath, Interval: s.CheckInterval, Timeout: s.ProbeTimeout}
 	}
-	e.Router.Point(w.detours(r, app, instances))
+	r = w.detours(r, app, instances)
+	r.Live.Protocol, r.Preview.Protocol = w.spoken(r.Live.Release), w.spoken(r.Preview.Release)
+	e.Router.Point(r)
 }
 
 // Reroute points the router at the app as the store has it: after its domains changed.

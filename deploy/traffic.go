@@ -16,6 +16,7 @@ type traffic struct {
 	live     int      // the release that production was last pointed at
 	settings Settings // of the release with the number of
 	of       int
+	spoken   map[int]Protocol // by the releases that were pointed at; few
 
 	candidate int // the release that gets a share, or that is waited for; 0: none
 	share     int // percent of new requests that go to it
@@ -65,7 +66,7 @@ func (w *worker) forgetTraffic() {
 	w.straighten()
 	w.traffic.mu.Lock()
 	defer w.traffic.mu.Unlock()
-	w.traffic.live, w.traffic.of, w.traffic.past = 0, 0, nil
+	w.traffic.live, w.traffic.of, w.traffic.past, w.traffic.spoken = 0, 0, nil, nil
 }
 
 // straighten has the next route be what the store says and nothing else.
@@ -104,6 +105,42 @@ func (w *worker) serves(r Release) {
 	w.traffic.mu.Lock()
 	defer w.traffic.mu.Unlock()
 	w.traffic.of, w.traffic.settings = r.Number, r.Settings
+	w.traffic.hears(r)
+}
+
+// mostHeard is how many releases' protocols are remembered.
+const mostHeard = 8
+
+// hears remembers what the release speaks. The caller holds t.mu.
+func (t *traffic) hears(r Release) {
+	if t.spoken == nil || len(t.spoken) >= mostHeard {
+		t.spoken = map[int]Protocol{}
+	}
+	t.spoken[r.Number] = r.Settings.Protocol
+}
+
+// spoken tells what a release speaks, from memory if it can.
+func (w *worker) spoken(release int) Protocol {
+	if release == 0 {
+		return HTTP1
+	}
+	w.traffic.mu.Lock()
+	p, known := w.traffic.spoken[release]
+	w.traffic.mu.Unlock()
+	if known {
+		return p
+	}
+	ctx, done := cleanup()
+	defer done()
+	r, err := w.e.Store.Release(ctx, w.app, release)
+	if err != nil {
+		w.e.Log.Warn("Cannot read what a release speaks; HTTP/1.1 is assumed", "app", w.app, "release", release, "error", err)
+		return HTTP1
+	}
+	w.traffic.mu.Lock()
+	defer w.traffic.mu.Unlock()
+	w.traffic.hears(r)
+	return r.Settings.Protocol
 }
 
 // liveSettings gives the settings of what is live, from memory if it can; the

@@ -42,7 +42,7 @@ type checked struct {
 // one of its own.
 type checker struct {
 	router  *Router
-	client  http.Client
+	clients map[deploy.Protocol]*http.Client
 	results chan checkResult
 	room    chan struct{} // a token per check under way
 	running sync.WaitGroup
@@ -57,13 +57,19 @@ type checkResult struct {
 // runChecks checks until ctx ends, and returns when no check is under way.
 func (r *Router) runChecks(ctx context.Context) {
 	c := &checker{
-		router: r,
-		client: http.Client{
-			Transport:     &http.Transport{DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: r.limits.MaxHeadBytes},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+		router:  r,
+		clients: map[deploy.Protocol]*http.Client{},
 		results: make(chan checkResult, checkAtOnce),
 		room:    make(chan struct{}, checkAtOnce),
+	}
+	for _, p := range [...]deploy.Protocol{deploy.HTTP1, deploy.H2C, deploy.GRPC} {
+		t := p.Transport()
+		t.DisableKeepAlives, t.MaxResponseHeaderBytes = true, r.limits.MaxHeadBytes
+		defer t.CloseIdleConnections()
+		c.clients[p] = &http.Client{
+			Transport:     t,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}
 	}
 	defer c.running.Wait()
 	tick := time.NewTicker(checkTick)
@@ -90,7 +96,7 @@ func (c *checker) startDue(ctx context.Context) {
 		}
 		for i := range e.sides {
 			for _, in := range e.sides[i].instances {
-				if in.checks.due(now, e.route.Check) && !c.start(ctx, in, e) {
+				if in.checks.due(now, e.route.Check) && !c.start(ctx, in, e, e.sides[i].backend.Protocol) {
 					return
 				}
 			}
@@ -101,7 +107,7 @@ func (c *checker) startDue(ctx context.Context) {
 // checked tells whether the app's instances are checked.
 func (e *entry) checked() bool { return e.route.Check.Path != "" && e.route.Check.Interval > 0 }
 
-func (c *checker) start(ctx context.Context, in *instance, e *entry) bool {
+func (c *checker) start(ctx context.Context, in *instance, e *entry, p deploy.Protocol) bool {
 	select {
 	case c.room <- struct{}{}:
 	default:
@@ -115,7 +121,7 @@ func (c *checker) start(ctx context.Context, in *instance, e *entry) bool {
 	}
 	c.running.Go(func() {
 		res := checkResult{in: in}
-		res.checked, res.err = c.ask(ctx, in.addr, host, check)
+		res.checked, res.err = c.ask(ctx, p, in.addr, host, check)
 		<-c.room
 		select {
 		case c.results <- res:
@@ -126,7 +132,7 @@ func (c *checker) start(ctx context.Context, in *instance, e *entry) bool {
 }
 
 // ask makes one check.
-func (c *checker) ask(ctx context.Context, addr, host string, check deploy.Check) (checked, error) {
+func (c *checker) ask(ctx context.Context, p deploy.Protocol, addr, host string, check deploy.Check) (checked, error) {
 	timeout := check.Timeout
 	if timeout <= 0 {
 		timeout = checkTimeout
@@ -134,9 +140,18 @@ func (c *checker) ask(ctx context.Context, addr, host string, check deploy.Check
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	start := time.Now()
-	status, err := c.get(ctx, "http://"+addr+check.Path, host)
+	var status int
+	var err error
+	if p == deploy.GRPC {
+		err = deploy.AskHealth(ctx, c.clients[p].Transport, addr, host, checkAgent)
+	} else {
+		status, err = c.get(ctx, c.clients[p], "http://"+addr+check.Path, host)
+	}
 	out := checked{at: time.Now()}
+	var unhealthy *deploy.HealthError
 	switch {
+	case errors.As(err, &unhealthy):
+		out.text = err.Error()
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		out.text = fmt.Sprintf("no answer within %v", timeout)
 	case refuses(err):
@@ -146,6 +161,9 @@ func (c *checker) ask(ctx context.Context, addr, host string, check deploy.Check
 	case status >= 400:
 		err = fmt.Errorf("status %d", status)
 		out.text = err.Error()
+	case p == deploy.GRPC:
+		out.good = true
+		out.text = fmt.Sprintf("SERVING in %d ms", time.Since(start).Milliseconds())
 	default:
 		out.good = true
 		out.text = fmt.Sprintf("%d in %d ms", status, time.Since(start).Milliseconds())
@@ -153,14 +171,16 @@ func (c *checker) ask(ctx context.Context, addr, host string, check deploy.Check
 	return out, err
 }
 
-func (c *checker) get(ctx context.Context, url, host string) (status int, err error) {
+const checkAgent = "teal-check"
+
+func (c *checker) get(ctx context.Context, client *http.Client, url, host string) (status int, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return 0, err
 	}
 	req.Host = host
-	req.Header.Set("User-Agent", "teal-check")
-	resp, err := c.client.Do(req)
+	req.Header.Set("User-Agent", checkAgent)
+	resp, err := client.Do(req)
 	if err != nil {
 		return 0, err
 	}

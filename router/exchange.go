@@ -137,6 +137,9 @@ func (x *exchange) try() *fault {
 	if x.choose(&x.asker, x.now) == nil {
 		return &fault{kind: faultDown}
 	}
+	if x.multiplexed() {
+		return x.call()
+	}
 	for {
 		c, f := x.connect()
 		if f != nil {

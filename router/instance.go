@@ -1,7 +1,9 @@
 package router
 
 import (
+	"net/http"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,6 +30,9 @@ type instance struct {
 	// gone: no table names it; its connections are not kept.
 	gone  atomic.Bool
 	shelf shelf
+	// http2 makes, once, what it is asked by over HTTP/2.
+	http2 func() *http.Transport
+	calls atomic.Pointer[http.Transport] // what http2 has made
 	trust trust
 
 	born   int64 // Router.now
@@ -38,6 +43,7 @@ type instance struct {
 func newInstance(p *pool, in deploy.Instance) *instance {
 	i := &instance{Instance: in, pool: p, addr: in.Addr.String(), token: p.router.tokenOf(in.ID)}
 	i.shelf.size = p.router.limits.MaxIdle
+	i.http2 = sync.OnceValue(i.newTransport)
 	i.born = p.router.now()
 	i.health.since.Store(time.Now().UnixNano())
 	return i
@@ -91,6 +97,14 @@ func (in *instance) keep(c *conn) {
 	// whoever comes second clears the shelf.
 	if in.gone.Load() {
 		in.shelf.clear()
+	}
+}
+
+// clearIdle closes the connections that carry nothing.
+func (in *instance) clearIdle() {
+	in.shelf.clear()
+	if t := in.calls.Load(); t != nil {
+		t.CloseIdleConnections()
 	}
 }
 

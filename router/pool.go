@@ -32,6 +32,7 @@ type pool struct {
 	mu        sync.Mutex
 	instances map[instanceKey]*instance
 	conns     map[*conn]struct{}
+	calls     map[*call]struct{}
 	tunnels   map[*tunnel]struct{}
 	// released: its instances are about to stop; no socket is opened any more.
 	released bool
@@ -45,6 +46,7 @@ func newPool(r *Router, app deploy.AppName, release int) *pool {
 		landed:    make(chan struct{}, 1),
 		instances: map[instanceKey]*instance{},
 		conns:     map[*conn]struct{}{},
+		calls:     map[*call]struct{}{},
 		tunnels:   map[*tunnel]struct{}{},
 	}
 }
@@ -92,14 +94,14 @@ func (p *pool) keepOnly(named func(*instance) bool) {
 	p.mu.Unlock()
 	for _, in := range gone {
 		in.gone.Store(true)
-		in.shelf.clear()
+		in.clearIdle()
 	}
 }
 
 // closeIdle closes all idle connections of the release.
 func (p *pool) closeIdle() {
 	for _, in := range p.known() {
-		in.shelf.clear()
+		in.clearIdle()
 	}
 }
 
@@ -141,6 +143,12 @@ func (p *pool) cut(f frontEnd) int {
 	for c := range p.conns {
 		if c.state.CompareAndSwap(carrying(f), stateCut) {
 			c.net.Close() // its owner sees the error, and that it was cut
+			n++
+		}
+	}
+	for c := range p.calls {
+		if c.front == f && !c.cut.Swap(true) {
+			c.cancel()
 			n++
 		}
 	}
