@@ -75,8 +75,7 @@ const maxManifest = 64 << 10
 //	[router]
 //	sticky = true                    # a client stays on its instance (cookie)
 //	redirect = true                  # http is redirected to https, for hosts that have a certificate
-//	protocol = "h2c"                 # what the app speaks: "http/1.1", "h2c" (HTTP/2 without TLS), or "grpc",
-//	                                 # which is h2c and has the probe ask grpc.health.v1.Health
+//	protocol = "h2c"                 # the app speaks HTTP/2 without TLS, not "http/1.1"; "grpc": and is probed for its gRPC health
 //
 //	[patch]                          # security patches by schedule
 //	mode = "auto"                    # "notify" tells of updates and deploys nothing, "off" does not look
@@ -237,7 +236,7 @@ func (m *Manifest) overlay(f manifestFile) error {
 		crons(f.Cron, &m.crons),
 		choice(f.Router.Sticky, &s.Sticky),
 		choice(f.Router.Redirect, &s.Redirect),
-		protocol(f.Router.Protocol, &s.Protocol),
+		oneOf("router.protocol", f.Router.Protocol, &s.Protocol, "http/1.1", deploy.H2C, deploy.GRPC),
 		oneOf("patch.mode", f.Patch.Mode, &s.Patch.Mode, "auto", deploy.PatchNotify, deploy.PatchOff),
 		oneOf("patch.scope", f.Patch.Scope, &s.Patch.Scope, "all", deploy.ScopeSecurity),
 		choice(f.Patch.Layer, &s.Patch.Layer),
@@ -269,21 +268,6 @@ func number(key string, value *int64, low, high int64, set func(int64)) error {
 func choice(value, to *bool) error {
 	if value != nil {
 		*to = *value
-	}
-	return nil
-}
-
-func protocol(value *string, to *deploy.Protocol) error {
-	if value == nil {
-		return nil
-	}
-	switch *value {
-	case "http/1.1":
-		*to = deploy.HTTP1
-	case "h2c", "grpc":
-		*to = deploy.Protocol(*value)
-	default:
-		return fmt.Errorf("router.protocol = %q is none: http/1.1, h2c or grpc", deploy.Clean(*value, 60))
 	}
 	return nil
 }

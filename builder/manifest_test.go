@@ -53,6 +53,9 @@ func TestHowAReleaseIsPromotedIsReadWhole(t *testing.T) {
 		"[switch]\nwatch = '1h'\nhold = '5s'":                 func(s *deploy.Settings) { s.Watch, s.Hold = time.Hour, 5*time.Second },
 		"[probe]\ncheck_interval = 'off'":                     func(s *deploy.Settings) { s.CheckInterval = 0 },
 		"[router]\nsticky = true\nredirect = false":           func(s *deploy.Settings) { s.Sticky, s.Redirect = true, false },
+		"[router]\nprotocol = 'http/1.1'":                     func(*deploy.Settings) {},
+		"[router]\nprotocol = 'h2c'":                          func(s *deploy.Settings) { s.Protocol = deploy.H2C },
+		"[router]\nprotocol = 'grpc'":                         func(s *deploy.Settings) { s.Protocol = deploy.GRPC },
 		"instances = 1\nstrategy = 'single-writer'\nkeep = 1": func(s *deploy.Settings) { s.SingleWriter, s.Keep = true, 1 },
 	} {
 		s := deploy.DefaultSettings()
@@ -105,6 +108,7 @@ func TestWrongManifestSaysWhere(t *testing.T) {
 		"promote = 'gradual'\n[switch]\nsteps = [50, 10]":   "percentages from 1 to 99 that rise",
 		"promote = 'gradual'\n[switch]\nsteps = [100]":      "percentages from 1 to 99 that rise",
 		"promote = 'gradual'\n[switch]\nsteps = []":         "switch.steps has 0 steps",
+		"[router]\nprotocol = 'h3'":                         `router.protocol = "h3" is not known: use "http/1.1" or "h2c" or "grpc"`,
 		"strategy = 'rolling'":                              `strategy = "rolling" is not known`,
 		"strategy = 'single-writer'\npromote = 'gradual'":   "cannot be promoted gradually",
 		"strategy = 'single-writer'\ninstances = 2":         "has one instance, not 2",
