@@ -426,4 +426,3 @@ func TestClientOfAnH2CAppThatLeavesFreesIt(t *testing.T) {
 	c.Close()
 	within(t, "the app's notice", left)
 }
-
