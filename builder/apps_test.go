@@ -21,6 +21,7 @@ func TestAppsOfEveryLanguageAreBuiltAndAnswer(t *testing.T) {
 		leaves         int    // exit code after SIGTERM
 	}{
 		{"go", "Go 1.24: go.mod found", "", "main.go", 0},
+		{"java", "Java 17: pom.xml found", "teal/java:17", "src/main/java/greeter/Main.java", 143},
 		{"node", "Node 24: package.json found", "teal/node:24", "server.js", 0},
 		{"php", "PHP 8.2: composer.json found", "teal/php:8.2", "public/index.php", 0},
 		{"procfile", "Procfile", "teal/base", "www/version", 143},

@@ -28,6 +28,7 @@ type kind struct {
 var kinds = []kind{
 	{name: "Go", looks: "go.mod at the root", detect: detectGo},
 	{name: "Rust", looks: "Cargo.toml", detect: detectRust},
+	{name: "Java", looks: "pom.xml", detect: detectJava},
 	{name: "PHP", looks: "composer.json or index.php", detect: detectPHP},
 	{name: "Ruby", looks: "Gemfile or config.ru", detect: detectRuby},
 	{name: "Python", looks: "requirements.txt, pyproject.toml, Pipfile or manage.py", detect: detectPython},

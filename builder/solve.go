@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/docker/docker/api/types/build"
@@ -34,11 +35,29 @@ type solveError struct{ message string }
 
 func (e *solveError) Error() string { return e.message }
 
-// run builds and returns the image's content address. The error is a
-// *solveError when the build failed, the context's when that ended, that of the
+// run builds and returns the image's content address. An Engine whose cache names
+// a layer that is gone (its image was removed while a build went on: moby) is
+// asked once more, to use no cache. Errors are those of once.
+func (s solve) run(ctx context.Context, p *progress) (string, error) {
+	image, err := s.once(ctx, p)
+	var failed *solveError
+	if errors.As(err, &failed) && failed.lostLayer() && !s.noCache {
+		p.say("the Engine's cache names a layer that is gone: building once more, without the cache")
+		s.noCache = true
+		return s.once(ctx, p)
+	}
+	return image, err
+}
+
+// lostLayer tells whether the Engine itself, not a step, missed a layer.
+func (e *solveError) lostLayer() bool {
+	return e.message == "layer does not exist" || strings.HasPrefix(e.message, "failed to get layer sha256:")
+}
+
+// once builds. The error is a *solveError when the build failed, the context's when that ended, that of the
 // upload when the commit could not be read, and wraps ErrEngineAway when the
 // Engine is gone.
-func (s solve) run(ctx context.Context, p *progress) (string, error) {
+func (s solve) once(ctx context.Context, p *progress) (string, error) {
 	session, err := openSession(ctx, s.engine, s.upload, s.secrets, s.logins, s.log)
 	if err != nil {
 		return "", engineError(ctx, s.engine, err)

@@ -24,7 +24,8 @@ type language struct {
 	packages, buildPackages []string
 	// stages, and layers after the packages, where packages are not all.
 	stages, layers, buildLayers func(prefix, version string) []string
-	show                        string // a command that prints title and version
+	over                        func(prefix, version string) []string // layers over the official images; nil: none
+	show                        string                                // a command that prints title and version
 }
 
 // languages is the table. The first image of a language is made when an app needs it.
@@ -37,6 +38,7 @@ var languages = []language{
 		packages:      []string{"openjdk-17-jre-headless"},
 		buildPackages: javaBuildPackages,
 		buildLayers:   javaBuildLayers,
+		over:          javaBuildLayers,
 		show:          `sed -n 's/^JAVA_VERSION="\(.*\)"/Java \1/p' "$(dirname "$(dirname "$(readlink -f "$(command -v java)")")")/release"`,
 	},
 	{
@@ -54,7 +56,7 @@ var languages = []language{
 			return "php:" + v + "-apache-bookworm", "php:" + v + "-apache-bookworm"
 		},
 		packages: phpPackages, buildPackages: append(slices.Clone(phpPackages), "composer", "git", "unzip"),
-		layers: phpLayers, buildLayers: phpLayers,
+		layers: phpLayers, buildLayers: phpLayers, over: phpLayers,
 		show: `php -r 'echo "PHP ", PHP_VERSION;'`,
 	},
 	{
@@ -155,8 +157,8 @@ func (s *Stack) sameLanguage(ctx context.Context, l language, version string, bu
 // languageOf lays over the official image what generated Dockerfiles count on.
 func (s *Stack) languageOf(official, digest string, l language, version string) *product {
 	lines := []string{"FROM " + official, "COPY ca.crt /" + bundlePath}
-	if l.name == "php" {
-		lines = append(lines, phpLayers(s.prefix, version)...)
+	if l.over != nil {
+		lines = append(lines, l.over(s.prefix, version)...)
 	}
 	lines = append(lines, l.finish()...)
 	script := strings.Join(lines, "\n") + "\n"

@@ -88,7 +88,7 @@ func setup(ctx context.Context, purpose string) error {
 	say("Making the base images that are not there yet")
 	stack := []string{"bin/teal", "stack", "build", "--data", filepath.Join(".teal", "setup"), "teal/go", "teal/static"}
 	if purpose == "test" {
-		stack = append(stack, "teal/base", "teal/node", "teal/node:build", "teal/php", "teal/python", "teal/python:build", "teal/ruby", "teal/ruby:build", "teal/rust:build")
+		stack = append(stack, "teal/base", "teal/java", "teal/java:build", "teal/node", "teal/node:build", "teal/php", "teal/python", "teal/python:build", "teal/ruby", "teal/ruby:build", "teal/rust:build")
 	}
 	if err := command(ctx, stack...); err != nil {
 		return err
