@@ -252,6 +252,15 @@ func (e *Engine) Receive(ctx context.Context, p Push) (Deployment, error) {
 // previous"). It cancels what is under way left of the bar. ErrNothing when
 // there is no such release to go back to, with the reason in the text.
 func (e *Engine) Rollback(ctx context.Context, app AppName, release int, by string) (Deployment, error) {
+	return e.rollback(ctx, app, release, by, false)
+}
+
+// RollbackAcross is Rollback by someone who knows of the migration in between.
+func (e *Engine) RollbackAcross(ctx context.Context, app AppName, release int, by string) (Deployment, error) {
+	return e.rollback(ctx, app, release, by, true)
+}
+
+func (e *Engine) rollback(ctx context.Context, app AppName, release int, by string, across bool) (Deployment, error) {
 	a, err := e.appReady(ctx, app)
 	if err != nil {
 		return Deployment{}, err
@@ -274,7 +283,11 @@ func (e *Engine) Rollback(ctx context.Context, app AppName, release int, by stri
 	if r.Gone {
 		return Deployment{}, fmt.Errorf("%w: the image of %s was removed (the newest %d are kept); push its commit %s again", ErrNothing, r.Name(), r.Settings.Keep, r.Commit.Short())
 	}
-	return e.submit(ctx, Deployment{App: app, Cause: CauseRollback, Target: release, Push: Push{App: app, New: r.Commit.ID, Commit: r.Commit}, By: by})
+	note, err := e.acrossMigration(ctx, a, r, across)
+	if err != nil {
+		return Deployment{}, err
+	}
+	return e.submit(ctx, Deployment{App: app, Cause: CauseRollback, Target: release, Push: Push{App: app, New: r.Commit.ID, Commit: r.Commit}, By: by, Note: note})
 }
 
 // Redeploy builds the live commit again and deploys it; ErrNothing when nothing is live.

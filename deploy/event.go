@@ -38,6 +38,7 @@ type Alert struct {
 	Ref        string
 	Failure    Failure
 	Changes    []Change `json:",omitempty"` // of a security patch: what it would have brought
+	News       News     `json:",omitempty"` // what it is about when nothing failed; Failure.Reason says it then
 	// Serving is what answers production now: color and release; Release 0 when nothing does.
 	Serving      Color
 	ServingV     int
@@ -49,6 +50,15 @@ type Alert struct {
 	// Cron is the run of a scheduled command that it is about; nil otherwise.
 	Cron *CronRecord `json:",omitempty"`
 }
+
+// News is what people are told of that is no failure.
+type News string
+
+// The news.
+const (
+	NewsUpdates News = "updates" // there are updates, and the app wants its people to decide
+	NewsPatched News = "patched" // a security patch went live
+)
 
 // Delivery is one alert on its way through one channel: a row of the outbox.
 type Delivery struct {

@@ -143,7 +143,11 @@ func (w *worker) patch(j *job) (err error) {
 	if err := w.releaseCommand(j, r); err != nil {
 		return err
 	}
-	return w.bringUp(j, r)
+	if err := w.bringUp(j, r); err != nil {
+		return err
+	}
+	w.e.tellPatched(r, j.snapshot())
+	return nil
 }
 
 // patchTurn waits until no other app is being patched: what breaks one app is

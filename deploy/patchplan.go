@@ -16,6 +16,8 @@ type PatchSettings struct {
 	// server's wall; "": as the schedule has it.
 	Window string     `json:"window,omitempty"`
 	Scope  PatchScope `json:"scope,omitempty"`
+	// Tell has people told of patches that went live, too.
+	Tell bool `json:"tell,omitempty"`
 	// Layer lays updates over the image of an app with a Dockerfile whose base
 	// image does not have them.
 	Layer bool `json:"layer,omitempty"`
@@ -46,6 +48,8 @@ type Patches interface {
 	PatchRecord(ctx context.Context, app AppName) (PatchRecord, error)
 	// SetPatchRecord stores it; ErrNotFound when there is no such app.
 	SetPatchRecord(ctx context.Context, app AppName, r PatchRecord) error
+	// PostAlert has people told of something, unless they were told of its Episode.
+	PostAlert(ctx context.Context, a Alert) error
 }
 
 // PatchRecord is what is remembered of an app's patch runs.
@@ -153,8 +157,36 @@ func (e *Engine) tellPending(ctx context.Context, a App, live Release, pending P
 	if record.Told == key {
 		return nothing
 	}
+	e.post(ctx, Alert{
+		Episode: fmt.Sprintf("%s/updates/%s", a.Name, key), News: NewsUpdates,
+		App: a.Name, Cause: CausePatch, Commit: live.Commit, Changes: pending.Changes, At: e.Now(),
+		Failure: Failure{Reason: pending.String()}, Serving: a.Active, ServingV: a.Live, ServingSince: a.ReplacedAt,
+	})
 	record.Told = key
 	return errors.Join(nothing, e.Patches.SetPatchRecord(ctx, a.Name, record))
+}
+
+// post has people told. When that can't be stored, the log has it.
+func (e *Engine) post(ctx context.Context, a Alert) {
+	if err := e.Patches.PostAlert(ctx, a); err != nil {
+		e.Log.Error("Cannot store an alert", "app", a.App, "deployment", a.Deployment, "error", err)
+		return
+	}
+	e.told(Event{At: a.At, App: a.App, Deployment: a.Deployment, Text: "an alert waits for its delivery"})
+}
+
+// tellPatched tells people of a patch that went live, where the app wants that.
+func (e *Engine) tellPatched(r Release, d Deployment) {
+	if !r.Settings.Patch.Tell {
+		return
+	}
+	ctx, done := cleanup()
+	defer done()
+	e.post(ctx, Alert{
+		Episode: fmt.Sprintf("%s/patched/%d", d.App, d.ID), News: NewsPatched,
+		App: d.App, Deployment: d.ID, Cause: CausePatch, Commit: r.Commit, Changes: d.Changes, At: e.Now(),
+		Failure: Failure{Reason: d.Note}, Serving: d.Color, ServingV: d.Release, ServingSince: d.PromotedAt,
+	})
 }
 
 // leaveAlone is how long the same updates are left alone after they failed n times.
@@ -241,4 +273,17 @@ func (e *Engine) Stack(ctx context.Context, app AppName) string {
 		return ""
 	}
 	return record.Pending.Stack
+}
+
+// PatchWindow is when patch runs of the app may begin, as what serves has it.
+func (e *Engine) PatchWindow(ctx context.Context, app App) Window {
+	settings := *e.Defaults
+	if r, err := e.Store.Release(ctx, app.Name, app.Live); err == nil {
+		settings = r.Settings
+	}
+	w, err := ParseWindow(settings.Patch.Window)
+	if err != nil {
+		return Window{} // it was checked when it was set
+	}
+	return w
 }

@@ -289,6 +289,9 @@ func (w *worker) rollback(j *job) error {
 	if r.Number == app.Live {
 		return alreadyLive(r)
 	}
+	if d.Cause == CauseRollback && d.Note != "" {
+		j.journal.say("==> Careful: %s", d.Note)
+	}
 	j.aim(r.Number, app.Idle())
 	if alone, err := w.mustBeAlone(j, r); err != nil {
 		return err

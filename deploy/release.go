@@ -97,6 +97,7 @@ type Settings struct {
 	// are in the container. Both colors see the same ones.
 	Volumes map[string]string `json:"volumes,omitempty"`
 	Patch   PatchSettings     `json:"patch,omitzero"`
+	Migrate MigrateSettings   `json:"migrate,omitzero"`
 
 	BuildTimeout time.Duration `json:"build_timeout"`
 	Keep         int           `json:"keep"` // releases whose image is kept, the live and previous ones not counted

@@ -227,6 +227,9 @@ func (v *vigil) goBack(found *Regression) {
 		"color", v.d.Color, "reason", found.Reason())
 	ctx, done := cleanup()
 	defer done()
+	if v.staysAcross(ctx, found) {
+		return
+	}
 	w.tell(ctx, v.d, fmt.Sprintf("%s; going back to %s", found.Reason(), v.previous.Name()))
 	c := v.previous.Commit
 	d := Deployment{

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"teal/deploy"
@@ -31,9 +32,9 @@ func (s *Scheduler) run(ctx context.Context, app deploy.App) {
 		return // nothing was ever pushed, and every night it is the same nothing
 	}
 	s.round.join(now, max(s.c.Jitter, time.Hour))
-	if s.round.stopped() {
-		s.tell(ctx, app.Name, fmt.Sprintf("left out of this patch run: %s and %s failed in it; %s",
-			s.round.failed[0], s.round.failed[1], s.outlook(next)))
+	if failed := s.round.failed[s.c.Stack(ctx, app.Name)]; len(failed) >= enough {
+		s.tell(ctx, app.Name, fmt.Sprintf("left out of this patch run: %s and %s, on the same stack, failed in it; %s",
+			failed[0], failed[1], s.outlook(next)))
 		return
 	}
 	begun, err := s.patch(ctx, app.Name)
@@ -49,7 +50,7 @@ func (s *Scheduler) run(ctx context.Context, app deploy.App) {
 	case !begun && errors.Is(err, deploy.ErrNothing):
 		s.tell(ctx, app.Name, "patch run: "+deploy.Clean(err.Error(), 300))
 	default:
-		s.round.fail(app.Name)
+		s.round.fail(app.Name, s.c.Stack(ctx, app.Name))
 		s.c.Log.Warn("patch run failed", "app", app.Name, "error", err)
 		if !begun { // else the deployment has told of its failure itself
 			s.tell(ctx, app.Name, "patch run failed: "+deploy.Clean(err.Error(), 300))
@@ -133,12 +134,15 @@ func (s *Scheduler) tell(ctx context.Context, app deploy.AppName, text string) {
 	}
 }
 
-// round is a chain of patch runs that follow one another closely. What makes
-// the patches of two different apps fail is likely to be the patch (a bad base
-// image, a full disk), so after that the rest of the round is left alone.
+// enough different apps on one stack whose patches failed stop the line for it.
+const enough = 2
+
+// round is a chain of patch runs that follow one another closely. What makes the
+// patches of two different apps on the same stack fail is likely to be the patch
+// (a bad base image), so after that the others on it are left alone.
 type round struct {
-	failed []deploy.AppName // different ones
-	last   time.Time        // end of the last run
+	failed map[string][]deploy.AppName // different ones, by stack
+	last   time.Time                   // end of the last run
 }
 
 // join begins a new round when the last run is longer ago than gap.
@@ -148,13 +152,12 @@ func (r *round) join(now time.Time, gap time.Duration) {
 	}
 }
 
-func (r *round) stopped() bool { return len(r.failed) >= 2 }
-
-func (r *round) fail(app deploy.AppName) {
-	for _, known := range r.failed {
-		if known == app {
-			return
-		}
+func (r *round) fail(app deploy.AppName, stack string) {
+	if slices.Contains(r.failed[stack], app) {
+		return
 	}
-	r.failed = append(r.failed, app)
+	if r.failed == nil {
+		r.failed = map[string][]deploy.AppName{}
+	}
+	r.failed[stack] = append(r.failed[stack], app)
 }

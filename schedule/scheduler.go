@@ -41,6 +41,11 @@ type Config struct {
 	// Patch starts a patch run (deploy.Engine.Patch). ErrBusy, ErrEngineAway: it
 	// is tried again later. ErrNothing: there is nothing to patch, with the reason.
 	Patch func(ctx context.Context, app deploy.AppName) (deploy.Deployment, error)
+	// Window gives the time of day in which the app's runs may begin. nil: at any.
+	Window func(ctx context.Context, app deploy.App) deploy.Window
+	// Stack names what the app's live release stands on (deploy.Engine.Stack): apps
+	// with the same one fail alike. nil: all stand on the same.
+	Stack func(ctx context.Context, app deploy.AppName) string
 	// Wait returns when a deployment has settled (deploy.Engine.Wait), so that
 	// the next app's run begins only then.
 	Wait func(ctx context.Context, id deploy.DeploymentID, patience time.Duration) (deploy.Deployment, error)
@@ -124,6 +129,12 @@ func New(c Config) *Scheduler {
 	if c.Events == nil {
 		c.Events = func(context.Context, deploy.Event) error { return nil }
 	}
+	if c.Window == nil {
+		c.Window = func(context.Context, deploy.App) deploy.Window { return deploy.Window{} }
+	}
+	if c.Stack == nil {
+		c.Stack = func(context.Context, deploy.AppName) string { return "" }
+	}
 	if c.Default.Default() {
 		c.Default = Spec{text: "off"}
 	}
@@ -171,19 +182,35 @@ func (s *Scheduler) pass(ctx context.Context) (idle time.Duration) {
 	return look
 }
 
-// first plans every app and gives the one that comes first.
+// first plans every app and gives the one that comes first; of those that are
+// late the one that waits longest.
 func (s *Scheduler) first(ctx context.Context, apps []deploy.App) (first deploy.App, at time.Time) {
+	var since time.Time
 	for _, app := range apps {
 		p, err := s.plan(ctx, app)
 		if err != nil {
 			s.c.Log.Warn("cannot plan the patch run", "app", app.Name, "error", err)
 			continue
 		}
-		if !p.at.IsZero() && (at.IsZero() || p.at.Before(at)) {
-			first, at = app, p.at
+		if p.at.IsZero() {
+			continue
+		}
+		begin := s.begins(ctx, app, p)
+		if at.IsZero() || begin.Before(at) || begin.Equal(at) && p.at.Before(since) {
+			first, at, since = app, begin, p.at
 		}
 	}
 	return first, at
+}
+
+// begins is when the app's run starts: at its time, or, when that is over (the
+// daemon was down, another app took long), now; then in the app's window.
+func (s *Scheduler) begins(ctx context.Context, app deploy.App, p plan) time.Time {
+	at := p.at
+	if now := s.c.Now().Truncate(time.Second); at.Before(now) {
+		at = now // alike for all that are late
+	}
+	return s.c.Window(ctx, app).Next(at, s.c.TimeZone)
 }
 
 // plan gives the app's plan, and makes it when there is none or the schedule
@@ -254,7 +281,7 @@ func (s *Scheduler) spec(app deploy.App) Spec {
 
 // NextRun tells when the app will be patched next; false when it won't be: its
 // schedule is off, nothing of it is live, or a rollback pinned it.
-func (s *Scheduler) NextRun(app deploy.App) (time.Time, bool) {
+func (s *Scheduler) NextRun(ctx context.Context, app deploy.App) (time.Time, bool) {
 	spec := s.spec(app)
 	if spec.Off() || app.PatchPinned || app.Live == 0 {
 		return time.Time{}, false
@@ -263,7 +290,10 @@ func (s *Scheduler) NextRun(app deploy.App) (time.Time, bool) {
 	if !known || p.spec != spec.String() {
 		p = s.after(app.Name, spec, s.c.Now())
 	}
-	return p.at, !p.at.IsZero()
+	if p.at.IsZero() {
+		return time.Time{}, false
+	}
+	return s.begins(ctx, app, p), true
 }
 
 func (s *Scheduler) planned(app deploy.AppName) (plan, bool) {

@@ -162,7 +162,7 @@ func TestPinnedAppIsToldOfAndLeftAlone(t *testing.T) {
 		}
 		w.during(nil, func(s *Scheduler) {
 			time.Sleep(2 * time.Hour)
-			if next, ok := s.NextRun(w.apps[0]); ok {
+			if next, ok := s.NextRun(t.Context(), w.apps[0]); ok {
 				t.Errorf("a pinned app is said to be patched %s", next)
 			}
 		})
@@ -194,12 +194,79 @@ func TestTwoFailedAppsStopTheRound(t *testing.T) {
 		if len(w.events) != 2 {
 			t.Errorf("events: %q, want one for each app that was left", w.events)
 		}
-		w.wantEvent("cart: left out of this patch run: api and blog failed in it; next Sat 21 Nov 03:30 UTC")
+		w.wantEvent("cart: left out of this patch run: api and blog, on the same stack, failed in it; next Sat 21 Nov 03:30 UTC")
 		w.wantEvent("docs: left out")
 
 		w.runs = nil
 		w.live(day, nil) // the next round tries anew
 		w.want("api 2026-11-21T03:30:00Z", "blog 2026-11-21T03:30:00Z")
+	})
+}
+
+func TestTwoFailedAppsStopTheirStackAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := at(t, "2026-11-20T03:00:00Z", "api", "blog", "cart", "docs", "wiki")
+		ids := map[deploy.AppName]deploy.DeploymentID{"api": 1, "blog": 2, "cart": 3, "docs": 4, "wiki": 5}
+		w.patch = func(_ context.Context, app deploy.AppName) (deploy.Deployment, error) {
+			return deploy.Deployment{ID: ids[app]}, nil
+		}
+		w.wait = func(_ context.Context, id deploy.DeploymentID) (deploy.Deployment, error) {
+			if id <= 3 {
+				return deploy.Deployment{ID: id, State: deploy.Failed}, nil
+			}
+			return deploy.Deployment{ID: id, State: deploy.Live}, nil
+		}
+		stacks := map[deploy.AppName]string{"api": "teal/python", "blog": "teal/node", "cart": "teal/python", "docs": "teal/python", "wiki": "teal/node"}
+		w.live(2*time.Hour, func(c *Config) {
+			c.Stack = func(_ context.Context, app deploy.AppName) string { return stacks[app] }
+		})
+		w.want("api 2026-11-20T03:30:00Z", "blog 2026-11-20T03:30:00Z", "cart 2026-11-20T03:30:00Z", "wiki 2026-11-20T03:30:00Z")
+		w.wantEvent("docs: left out of this patch run: api and cart, on the same stack, failed in it")
+	})
+}
+
+func TestRunsBeginInTheAppsWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := at(t, "2026-11-20T12:00:00Z", "blog", "shop")
+		w.slots["shop"] = moment(t, "2026-11-19T03:30:00Z") // one was missed, and has to wait for the night too
+		window, err := deploy.ParseWindow("04:00-04:30")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.during(func(c *Config) {
+			c.Window = func(_ context.Context, app deploy.App) deploy.Window {
+				if app.Name == "shop" {
+					return window
+				}
+				return deploy.Window{}
+			}
+		}, func(s *Scheduler) {
+			time.Sleep(time.Hour)
+			if next, _ := s.NextRun(t.Context(), w.apps[1]); !next.Equal(moment(t, "2026-11-21T04:00:00Z")) {
+				t.Errorf("the next run is said to be %s", next)
+			}
+			time.Sleep(2*day - 2*time.Hour)
+		})
+		w.want("blog 2026-11-21T03:30:00Z", "shop 2026-11-21T04:00:00Z", "blog 2026-11-22T03:30:00Z", "shop 2026-11-22T04:00:00Z")
+	})
+}
+
+func TestRunThatThePatchOfAnotherPushesOutOfItsWindowWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := at(t, "2026-11-20T03:00:00Z", "blog", "shop")
+		w.wait = func(_ context.Context, id deploy.DeploymentID) (deploy.Deployment, error) {
+			time.Sleep(time.Hour)
+			return deploy.Deployment{ID: id, State: deploy.Live}, nil
+		}
+		window, err := deploy.ParseWindow("03:00-04:00")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.live(30*time.Hour, func(c *Config) {
+			c.Window = func(context.Context, deploy.App) deploy.Window { return window }
+		})
+		// shop's turn comes when the window has closed; the next night it is made up, once.
+		w.want("blog 2026-11-20T03:30:00Z", "shop 2026-11-21T03:00:00Z")
 	})
 }
 
@@ -287,10 +354,10 @@ func TestOffMeansNever(t *testing.T) {
 		w.apps[0].PatchSchedule = "off"
 		w.during(nil, func(s *Scheduler) {
 			time.Sleep(2 * day)
-			if _, ok := s.NextRun(w.apps[0]); ok {
+			if _, ok := s.NextRun(t.Context(), w.apps[0]); ok {
 				t.Error("an app that is off has a next run")
 			}
-			if next, ok := s.NextRun(w.apps[1]); !ok || !next.Equal(moment(t, "2026-11-22T03:30:00Z")) {
+			if next, ok := s.NextRun(t.Context(), w.apps[1]); !ok || !next.Equal(moment(t, "2026-11-22T03:30:00Z")) {
 				t.Errorf("next run of shop: %s", next)
 			}
 		})

@@ -58,6 +58,11 @@ func (d *daemonParts) build(ctx context.Context, n notify.Config) error {
 	if err != nil {
 		return err
 	}
+	if defaults.Patch.Window = d.PatchWindow; d.PatchWindow != "" {
+		if _, err := deploy.ParseWindow(d.PatchWindow); err != nil {
+			return fmt.Errorf("--patch-window: %w", err)
+		}
+	}
 	d.engine = deploy.New(deploy.Config{
 		Store: d.db, Repositories: d.repos, Builder: d.builder, Runtime: d.runtime, Bench: d.runtime, Router: d.router,
 		Domain: d.Domain, Defaults: &defaults, MaxBuilds: d.MaxBuilds,
@@ -173,8 +178,8 @@ func (d *daemonParts) buildScheduler() error {
 		jitter = -1 // none
 	}
 	d.scheduler = schedule.New(schedule.Config{
-		Jitter: jitter,
-		Apps:   d.db.Apps, Slots: d.db, Patch: d.engine.PatchDue, Wait: d.engine.Wait, Events: d.db.AddEvent,
+		Jitter: jitter, Window: d.engine.PatchWindow, Stack: d.engine.Stack,
+		Apps: d.db.Apps, Slots: d.db, Patch: d.engine.PatchDue, Wait: d.engine.Wait, Events: d.db.AddEvent,
 		Crons: d.engine, Changed: d.changed,
 		Daily: d.db.Trim, Default: spec, TimeZone: zone, Log: d.log,
 	})
@@ -202,7 +207,7 @@ func (d *daemonParts) buildEdges(pushes gitserver.Limits) (err error) {
 		CheckDomain:     func(host string) error { return deploy.CheckDomain(host, d.Domain) },
 		CheckSchedule:   func(spec string) error { _, err := schedule.ParseSpec(spec); return err },
 		Certificates:    d.certs.OfApp,
-		NextPatch:       d.scheduler.NextRun, NextCron: d.scheduler.NextCron, SBOM: sbom, MailSet: d.Mail.Host != "", HostFingerprints: d.git.HostFingerprints(),
+		NextPatch:       d.nextPatchOf, NextCron: d.scheduler.NextCron, SBOM: sbom, MailSet: d.Mail.Host != "", HostFingerprints: d.git.HostFingerprints(),
 		Version: version, Log: d.log,
 	})
 	d.console = console.New(console.Config{

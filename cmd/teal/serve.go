@@ -156,8 +156,10 @@ func (d *daemonParts) nextPatch(name deploy.AppName) (time.Time, bool) {
 	if err != nil {
 		return time.Time{}, false
 	}
-	return d.scheduler.NextRun(app)
+	return d.scheduler.NextRun(ctx, app)
 }
+
+func (d *daemonParts) nextPatchOf(app deploy.App) (time.Time, bool) { return d.nextPatch(app.Name) }
 
 // run runs the parts. The router goes last: requests are served until everything
 // that could still switch them has ended.

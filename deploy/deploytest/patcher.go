@@ -3,6 +3,7 @@ package deploytest
 import (
 	"context"
 	"io"
+	"slices"
 	"sync"
 
 	"teal/deploy"
@@ -13,6 +14,7 @@ type shelf struct {
 	mu      sync.Mutex
 	lists   map[deploy.AppName]map[int]deploy.Inventory
 	records map[deploy.AppName]deploy.PatchRecord
+	posted  []deploy.Alert
 }
 
 func newShelf() *shelf {
@@ -54,6 +56,30 @@ func (s *shelf) SetPatchRecord(_ context.Context, app deploy.AppName, r deploy.P
 	defer s.mu.Unlock()
 	s.records[app] = r
 	return nil
+}
+
+// PostAlert is part of deploy.Patches.
+func (s *shelf) PostAlert(_ context.Context, a deploy.Alert) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !slices.ContainsFunc(s.posted, func(o deploy.Alert) bool { return o.Episode == a.Episode }) {
+		s.posted = append(s.posted, a)
+	}
+	return nil
+}
+
+// Posted gives the alerts that are about no deployment's end.
+func (w *World) Posted() []deploy.Alert {
+	w.shelf.mu.Lock()
+	defer w.shelf.mu.Unlock()
+	return slices.Clone(w.shelf.posted)
+}
+
+// PatchRecord gives what is remembered of an app's patch runs.
+func (w *World) PatchRecord(app deploy.AppName) deploy.PatchRecord {
+	w.shelf.mu.Lock()
+	defer w.shelf.mu.Unlock()
+	return w.shelf.records[app]
 }
 
 // patcherAdapter knows one package of an image: its bits. What is pending it

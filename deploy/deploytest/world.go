@@ -240,6 +240,9 @@ func (w *World) build(ctx context.Context, req deploy.BuildRequest, log io.Write
 	if strings.Contains(text, "brief cron") {
 		s.Cron[0].Timeout = 20 * time.Millisecond
 	}
+	if _, mark, ok := strings.Cut(text, "mark "); ok {
+		s.Migrate = deploy.MigrateSettings{Mark: mark, Block: strings.Contains(text, "blocks")}
+	}
 	if strings.Contains(text, "migrates badly") {
 		s.Release = []string{"fail"}
 	} else if strings.Contains(text, "migrates") {
