@@ -80,7 +80,13 @@ const maxManifest = 64 << 10
 //	[patch]                          # security patches by schedule
 //	mode = "auto"                    # "notify" tells of updates and deploys nothing, "off" does not look
 //	scope = "all"                    # "security": only when an update comes from a security archive
+//	window = "02:00-05:00"           # when a run may begin, by the server's clock
 //	layer = true                     # lay updates over the image of a Dockerfile whose base does not have them
+//	tell = true                      # a mail for each patch that went live, not for failed ones alone
+//
+//	[migrate]
+//	mark = "split-names"             # change it with the database: releases with another mark can't live with that
+//	rollback = "warn"                # "block": a rollback to another mark is refused
 type Manifest struct {
 	Settings   deploy.Settings
 	Dockerfile string            // "" when the file does not say
@@ -127,14 +133,11 @@ type manifestFile struct {
 		CPUs   *float64 `toml:"cpus"`
 		PIDs   *int64   `toml:"pids"`
 	} `toml:"limits"`
-	Volumes map[string]string `toml:"volumes"`
-	Patch   struct {
-		Mode  *string `toml:"mode"`
-		Scope *string `toml:"scope"`
-		Layer *bool   `toml:"layer"`
-	} `toml:"patch"`
-	Cron   map[string]cronFile `toml:"cron"`
-	Router struct {
+	Volumes map[string]string   `toml:"volumes"`
+	Patch   patchKeys           `toml:"patch"`
+	Migrate migrateKeys         `toml:"migrate"`
+	Cron    map[string]cronFile `toml:"cron"`
+	Router  struct {
 		Sticky   *bool   `toml:"sticky"`
 		Protocol *string `toml:"protocol"`
 		Redirect *bool   `toml:"redirect"`
@@ -150,7 +153,8 @@ var manifestKeys = []string{
 	"volumes", "cron", "cron.name.schedule", "cron.name.command", "cron.name.timeout",
 	"router", "router.sticky", "router.redirect", "router.protocol",
 	"limits", "limits.memory", "limits.cpus", "limits.pids",
-	"patch", "patch.mode", "patch.scope", "patch.layer",
+	"patch", "patch.mode", "patch.window", "patch.scope", "patch.layer", "patch.tell",
+	"migrate", "migrate.mark", "migrate.rollback",
 }
 
 // ParseManifest reads a teal.toml over the defaults. The error is one line for
@@ -237,9 +241,8 @@ func (m *Manifest) overlay(f manifestFile) error {
 		choice(f.Router.Sticky, &s.Sticky),
 		choice(f.Router.Redirect, &s.Redirect),
 		oneOf("router.protocol", f.Router.Protocol, &s.Protocol, "http/1.1", deploy.H2C, deploy.GRPC),
-		oneOf("patch.mode", f.Patch.Mode, &s.Patch.Mode, "auto", deploy.PatchNotify, deploy.PatchOff),
-		oneOf("patch.scope", f.Patch.Scope, &s.Patch.Scope, "all", deploy.ScopeSecurity),
-		choice(f.Patch.Layer, &s.Patch.Layer),
+		f.Patch.overlay(&s.Patch),
+		f.Migrate.overlay(&s.Migrate),
 	))
 }
 

@@ -55,7 +55,13 @@ func (c *Console) deliveryRow(d deploy.Delivery) deliveryRow {
 		Commit: deploy.Clean(d.Alert.Commit.Short(), 7), Channel: deploy.Clean(d.Channel, 20),
 		Attempts: d.Attempts, Error: deploy.Clean(d.LastError, 300), When: c.moment(d.CreatedAt),
 	}
-	if d.Alert.Certificate != nil || d.Alert.Cron != nil {
+	switch {
+	case d.Alert.News != "":
+		out.Title = deploy.Clean(d.Alert.Failure.Reason, 200)
+		if d.Alert.Deployment == 0 {
+			out.Path = appPath(d.Alert.App)
+		}
+	case d.Alert.Certificate != nil || d.Alert.Cron != nil:
 		out.Path, out.Title = "", deploy.Clean(d.Alert.Failure.Reason, 200)
 		if d.Alert.Cron != nil {
 			out.Title = deploy.Clean("scheduled command "+d.Alert.Cron.Name+": "+d.Alert.Failure.Reason, 200)

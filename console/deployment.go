@@ -22,6 +22,7 @@ type deploymentView struct {
 	Steps     []step
 	Failure   *failureView
 	Receipt   *receiptView
+	Changes   []changeView // of a security patch
 	Log       logView
 	Running   bool
 	Serves    string // "blue v13": what production answers with now
@@ -99,7 +100,7 @@ func (c *Console) deploymentView(r *http.Request, d deploy.Deployment) (deployme
 	out := deploymentView{
 		Row: c.row(d), App: d.App, AppPath: appPath(d.App), Running: d.State.Running(), Committed: d.State.Committed(),
 		Author: author(d.Push.Commit.Author), CommitID: deploy.Clean(d.Push.Commit.ID, 40), Serves: serves(app),
-		Failure: viewFailure(d, app), Receipt: viewReceipt(d),
+		Failure: viewFailure(d, app), Receipt: viewReceipt(d), Changes: viewChanges(d.Changes),
 	}
 	if d.Replaces != 0 {
 		out.Replaces = deploy.ReleaseName(d.Replaces)
@@ -156,6 +157,24 @@ func viewFailure(d deploy.Deployment, app deploy.App) *failureView {
 	}
 	for _, l := range f.Log {
 		out.Log = append(out.Log, line(l))
+	}
+	return out
+}
+
+// changeView is a package in which a security patch differs.
+type changeView struct {
+	Name, Old, New string
+	Security       bool
+	CVEs           []string
+}
+
+func viewChanges(changes []deploy.Change) (out []changeView) {
+	for _, c := range changes {
+		v := changeView{Name: deploy.Clean(c.Name, 120), Old: deploy.Clean(c.Old, 80), New: deploy.Clean(c.New, 80), Security: c.Security}
+		for _, id := range c.CVEs {
+			v.CVEs = append(v.CVEs, deploy.Clean(id, 30))
+		}
+		out = append(out, v)
 	}
 	return out
 }

@@ -65,6 +65,11 @@ func explain(err error) *problem {
 			Text: "Your access to this app does not include that. Nothing was done.",
 			Hint: "An admin of the app can give you the right to deploy.",
 		}
+	case errors.Is(err, deploy.ErrAcross):
+		return &problem{
+			Status: http.StatusConflict, Title: "A migration lies between", Text: deploy.Clean(sentence(err.Error()), 400),
+			Hint: "Nothing was done. Who knows that the older release can live with the database: rollback APP --across-migration, over SSH.",
+		}
 	case errors.Is(err, deploy.ErrNothing), errors.Is(err, deploy.ErrBusy), errors.Is(err, deploy.ErrConflict):
 		return &problem{Status: http.StatusConflict, Title: "Nothing was done", Text: deploy.Clean(sentence(err.Error()), 300)}
 	case errors.Is(err, deploy.ErrStopping):

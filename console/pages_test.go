@@ -216,3 +216,25 @@ func TestWordsForTimesAndNumbers(t *testing.T) {
 
 // The engine that cmd hands over is the real one.
 var _ Engine = (*deploy.Engine)(nil)
+
+func TestDeploymentPageListsThePackagesOfAPatch(t *testing.T) {
+	f := newFake()
+	d := f.deployments[42]
+	d.Cause, d.Note = deploy.CausePatch, "patched: openssl 3.0.15-1 → 3.0.17-1, 1 more"
+	d.Changes = []deploy.Change{
+		{Name: "openssl", Old: "3.0.15-1", New: "3.0.17-1", Security: true, CVEs: []string{"CVE-2026-1111"}},
+		{Name: "perl-base", Old: "5.36-1"},
+	}
+	f.deployments[42] = d
+	anna := as(t, f, serve(t, f), "anna")
+	anna.get("/apps/shop/deployments/42").is(t, http.StatusOK, "2 packages changed", "<td>3.0.15-1</td><td>3.0.17-1</td><td>closes CVE-2026-1111</td>", "<td>gone</td>")
+	anna.get("/apps/shop").is(t, http.StatusOK, "patched: openssl 3.0.15-1 → 3.0.17-1, 1 more")
+}
+
+func TestRestartPageWarnsOfAMigrationInBetween(t *testing.T) {
+	f := newFake()
+	r := f.releases["shop/14"]
+	r.Settings.Migrate.Mark = "split <names>"
+	f.releases["shop/14"] = r
+	as(t, f, serve(t, f), "anna").get("/apps/shop/restart").is(t, http.StatusOK, "A migration lies between:", "split &lt;names&gt;", "v13 has no migration mark")
+}

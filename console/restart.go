@@ -20,6 +20,7 @@ type restartView struct {
 	Previous bool    // Back is the previous release, not an older one
 	Busy     *row    // is canceled by it
 	Staged   string  // "v15", is taken off the preview by it
+	Across   string  // which migration lies between; "": none
 }
 
 // version is a release in the confirmation.
@@ -77,6 +78,9 @@ func (c *Console) restartView(p picture, target int) restartView {
 	out := restartView{App: p.app.Name, Path: appPath(p.app.Name), Previous: target == p.app.Previous}
 	out.Back = c.version(p, target, p.app.Idle())
 	out.Rest = c.version(p, p.app.Live, p.app.Active)
+	if live, ok := p.releases[p.app.Live]; ok {
+		out.Across = deploy.Clean(deploy.Crossing(live, p.releases[target]), 400)
+	}
 	switch {
 	case out.Previous && p.warm():
 		out.Effect = "It is still running: it answers at once, after one more probe."

@@ -20,6 +20,7 @@ type facts struct {
 	Next    []step
 	Server  string
 	Episode string // why no second mail comes
+	Good    bool   // it is no failure
 }
 
 type row struct{ Name, Value string }
@@ -41,6 +42,9 @@ func (c Config) describe(a deploy.Alert) facts {
 	}
 	if a.Cron != nil {
 		return c.describeCron(a)
+	}
+	if a.News != "" {
+		return c.describeNews(a)
 	}
 	what := action(a)
 	reason := deploy.Clean(a.Failure.Reason, 100)
@@ -75,7 +79,7 @@ func (c Config) describe(a deploy.Alert) facts {
 	default:
 		f.add("Started by", deploy.Clean(a.Pusher, 60))
 	}
-	f.add("Updates", deploy.Clean(deploy.Brief(a.Changes), 300))
+	f.changes(a.Changes)
 	f.add("When", c.clock(a.At))
 	f.add("Deployment", fmt.Sprint(a.Deployment))
 	for _, line := range a.Failure.Log[max(0, len(a.Failure.Log)-logLines):] {
@@ -144,7 +148,7 @@ func (c Config) next(a deploy.Alert) []step {
 		}
 		steps = append(steps, step{Text: "Mend it and push again", Command: "git push teal " + branch})
 	case deploy.CausePatch:
-		steps = append(steps, step{Text: "The next scheduled run tries again; to try now", Command: redeploy})
+		steps = append(steps, step{Text: "Teal leaves these updates alone for a while; to try again now", Command: ssh(fmt.Sprintf("patch %s --now", a.App))})
 	case deploy.CauseRollback, deploy.CauseWatch:
 		steps = append(steps, step{Text: "Try it again", Command: back})
 	default:

@@ -100,6 +100,30 @@ func patchAlert() deploy.Alert {
 	a := pushAlert()
 	a.Cause, a.Pusher = deploy.CausePatch, ""
 	a.Failure = deploy.Failure{Step: deploy.StepStart, Reason: "web.1 ended with exit code 127", Hint: "A program that the app needs may be gone from the new base image."}
+	a.Changes = updates()
+	return a
+}
+
+func updates() []deploy.Change {
+	return []deploy.Change{
+		{Kind: deploy.PackageDeb, Name: "libssl3", Old: "3.0.15-1", New: "3.0.17-1", Security: true, CVEs: []string{"CVE-2026-1111", "CVE-2026-2222"}},
+		{Kind: deploy.PackageDeb, Name: "openssl", Old: "3.0.15-1", New: "3.0.17-1", Security: true},
+		{Kind: deploy.PackageDeb, Name: "tzdata", Old: "2026b-0", New: "2026f-0"},
+	}
+}
+
+// patchedAlert is a security patch that went live, updatesAlert one that waits.
+func patchedAlert() deploy.Alert {
+	a := patchAlert()
+	a.News, a.ServingV, a.Serving, a.ServingSince = deploy.NewsPatched, 14, deploy.Green, failedAt
+	a.Failure = deploy.Failure{Reason: "patched: " + deploy.Brief(a.Changes)}
+	return a
+}
+
+func updatesAlert() deploy.Alert {
+	a := patchAlert()
+	a.News, a.Deployment = deploy.NewsUpdates, 0
+	a.Failure = deploy.Failure{Reason: deploy.Pending{Changes: a.Changes}.String()}
 	return a
 }
 

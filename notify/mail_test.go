@@ -10,7 +10,7 @@ import (
 )
 
 func TestMailsReadAsTheyShould(t *testing.T) {
-	for name, alert := range map[string]deploy.Alert{"push": pushAlert(), "first": firstAlert(), "patch": patchAlert(), "return": returnAlert(), "gradual": gradualAlert()} {
+	for name, alert := range map[string]deploy.Alert{"push": pushAlert(), "first": firstAlert(), "patch": patchAlert(), "return": returnAlert(), "gradual": gradualAlert(), "patched": patchedAlert(), "updates": updatesAlert()} {
 		f := config().describe(alert)
 		var plain, rich bytes.Buffer
 		if err := plainPart.Execute(&plain, f); err != nil {
@@ -46,6 +46,8 @@ func TestSubjectSaysWhatFailedWhyAndWhatServes(t *testing.T) {
 		"[teal] shop: deploy of 3f2a1bc failed: probe answered 500 (blue v13 still serves)":                                                               pushAlert(),
 		"[teal] blog: deploy of 3f2a1bc failed: main.go:12:2: undefined: handler (nothing serves yet)":                                                    firstAlert(),
 		"[teal] shop: security patch of 3f2a1bc failed: web.1 ended with exit code 127 (blue v13 still serves)":                                           patchAlert(),
+		"[teal] shop: patched: libssl3 3.0.15-1 → 3.0.17-1, 2 more; closes CVE-2026-1111, CVE-2026-2222 (green v14 serves)":                               patchedAlert(),
+		"[teal] shop: 3 updates: libssl3 3.0.15-1 → 3.0.17-1, 2 more; closes CVE-2026-1111, CVE-2026-2222":                                                updatesAlert(),
 		"[teal] shop: went back from v14 to v13: v14 answered 38.0 % of its requests with errors (v13: 0.0 %)":                                            returnAlert(),
 		"[teal] shop: deploy of 3f2a1bc failed: v14 answered 38.0 % of its requests with errors at 25 % of requests (v13: 0.0 %) (blue v13 still serves)": gradualAlert(),
 		"[teal] shop: rollback to 3f2a1bc failed: probe answered 500 (blue v13 still serves)":                                                             rollback,

@@ -28,7 +28,7 @@ import (
 // "<id>.<timestamp>.<body>". An answer of 200 to 299 ends the delivery; 408,
 // 429, 500 and above, and none at all have it tried again; any other gives it up.
 type Payload struct {
-	Event      string          `json:"event"` // "deployment.failed", or "deployment.reverted": it was live, and Teal went back
+	Event      string          `json:"event"` // "deployment.failed"; "deployment.reverted": it was live, and Teal went back; see Certificate and Changes
 	ID         string          `json:"id"`    // as in webhook-id
 	At         time.Time       `json:"at"`
 	Text       string          `json:"text"`   // one line for people, the mail's subject; chat servers show it
@@ -46,6 +46,9 @@ type Payload struct {
 	Certificate *PayloadCertificate `json:"certificate,omitempty"`
 	// Cron is what it is about when the event is "cron.failed".
 	Cron *PayloadCron `json:"cron,omitempty"`
+	// Changes are the packages of a security patch: "deployment.patched" when it went
+	// live, "updates.waiting" when somebody has to decide, "deployment.failed".
+	Changes []deploy.Change `json:"changes,omitempty"`
 }
 
 // PayloadCommit is the commit of a Payload.
@@ -178,6 +181,13 @@ func (c Config) payload(d deploy.Delivery) Payload {
 			ID: deploy.Clean(a.Commit.ID, 64), Author: deploy.Clean(a.Commit.Author, 120),
 			Subject: deploy.Clean(a.Commit.Subject, 200), At: a.Commit.At.UTC(),
 		}
+	}
+	p.Changes = a.Changes
+	switch a.News {
+	case deploy.NewsPatched:
+		p.Event = "deployment.patched"
+	case deploy.NewsUpdates:
+		p.Event = "updates.waiting"
 	}
 	if a.Certificate != nil {
 		p.Event, p.Certificate = "certificate.failing", certificateOf(*a.Certificate)

@@ -68,7 +68,7 @@ func runAlerts(ctx context.Context, j *job) error {
 
 // aboutOf says what an alert is about.
 func aboutOf(a deploy.Alert) string {
-	if a.Certificate != nil {
+	if a.Certificate != nil || a.News != "" {
 		return deploy.Clean(a.Failure.Reason, 100)
 	}
 	if a.Cron != nil {

@@ -154,3 +154,13 @@ func TestLeavingStopsTheWatchingOnly(t *testing.T) {
 	<-closed
 	w.asked("redeploy shop cache=true by dora")
 }
+
+func TestRollbackAcrossAMigrationSaysHowToMeanIt(t *testing.T) {
+	w := newWorld(t)
+	w.begin(deploy.Deployment{Cause: deploy.CauseRollback, Target: 12, Note: "across a migration: v14 has the mark"}, live(12))
+	w.broken["rollback"] = fmt.Errorf("%w: v14 has the migration mark", deploy.ErrAcross)
+	w.run("dora", "rollback", "shop", "v12").want(t, ExitFailed, "a migration lies between: v14 has the migration mark",
+		"next: ssh -p 2222 teal.example.com rollback shop v12 --across-migration")
+	w.run("dora", "rollback", "shop").want(t, ExitFailed, "rollback shop --across-migration")
+	w.run("dora", "rollback", "shop", "v12", "--across-migration").want(t, ExitDone, "v12 of shop is live", "Note: across a migration")
+}

@@ -101,6 +101,7 @@ type deploymentDocument struct {
 	Duration   float64          `json:"duration_s"`
 	Failure    *failureDocument `json:"failure"`
 	Receipt    *deploy.Receipt  `json:"receipt"`
+	Changes    []deploy.Change  `json:"changes,omitempty"` // of a security patch
 }
 
 type failureDocument struct {
@@ -118,7 +119,7 @@ func (s *Set) deploymentDocument(d deploy.Deployment) deploymentDocument {
 		Ref: d.Push.Ref, Commit: c.ID, Subject: c.Subject, Author: c.Author, Note: d.Note,
 		CreatedAt: stamp(d.CreatedAt), StartedAt: stamp(d.StartedAt),
 		PromotedAt: stamp(d.PromotedAt), FinishedAt: stamp(d.FinishedAt),
-		Duration: d.Duration(s.Now()).Seconds(), Receipt: d.Receipt,
+		Duration: d.Duration(s.Now()).Seconds(), Receipt: d.Receipt, Changes: d.Changes,
 	}
 	if f := d.Failure; f != nil {
 		doc.Failure = &failureDocument{string(f.Step), f.Reason, f.Hint, append([]string{}, f.Log...)}

@@ -24,6 +24,11 @@ func (w *world) Rollback(_ context.Context, app deploy.AppName, release int, by 
 	return w.ask("rollback %s %d by %s", app, release, by)
 }
 
+func (w *world) RollbackAcross(_ context.Context, app deploy.AppName, release int, by string) (deploy.Deployment, error) {
+	delete(w.broken, "rollback")
+	return w.ask("rollback across %s %d by %s", app, release, by)
+}
+
 func (w *world) Redeploy(_ context.Context, app deploy.AppName, o deploy.Options, by string) (deploy.Deployment, error) {
 	return w.ask("redeploy %s cache=%v by %s", app, !o.NoCache, by)
 }

@@ -39,6 +39,9 @@ func (j *job) outcome(ctx context.Context, d deploy.Deployment) error {
 		if d.Receipt != nil {
 			j.say("%s", proof(*d.Receipt))
 		}
+		if d.Note != "" && d.Cause != deploy.CausePush {
+			j.say("Note: %s", deploy.Clean(d.Note, 400))
+		}
 		return nil
 	case deploy.Warm, deploy.Asleep, deploy.Replaced:
 		j.say("%s was live on %s, and was replaced since.", name, d.Color)

@@ -129,6 +129,7 @@ type Crons interface {
 // Starter begins deployments.
 type Starter interface {
 	Rollback(ctx context.Context, app deploy.AppName, release int, by string) (deploy.Deployment, error)
+	RollbackAcross(ctx context.Context, app deploy.AppName, release int, by string) (deploy.Deployment, error)
 	Redeploy(ctx context.Context, app deploy.AppName, o deploy.Options, by string) (deploy.Deployment, error)
 	Reconfigure(ctx context.Context, app deploy.AppName, by string) (deploy.Deployment, error)
 	Patch(ctx context.Context, app deploy.AppName) (deploy.Deployment, error)

@@ -2,7 +2,9 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 
 	"teal/deploy"
 )
@@ -14,7 +16,10 @@ var rollbackRow = command{
 	long: "Without a build: in milliseconds while the previous release still runs, else in\n" +
 		"the seconds that its containers take to start. It is probed before it gets a\n" +
 		"request. Security patches of the app pause until the next push.",
-	options:  []option{optDetach},
+	options: []option{
+		{name: "across-migration", help: "also when [migrate] mark says that the database has moved on"},
+		optDetach,
+	},
 	examples: []string{"rollback shop", "rollback shop v12"},
 	run:      runRollback,
 }
@@ -30,8 +35,15 @@ func runRollback(ctx context.Context, j *job) error {
 	app := string(j.app.Name)
 	soon, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	d, err := j.Engine.Rollback(soon, j.app.Name, number, j.user.Name)
+	rollback := j.Engine.Rollback
+	if j.flags.on("across-migration") {
+		rollback = j.Engine.RollbackAcross
+	}
+	d, err := rollback(soon, j.app.Name, number, j.user.Name)
 	if err != nil {
+		if errors.Is(err, deploy.ErrAcross) {
+			return trouble(ExitFailed, err.Error(), j.Hint.Command(strings.TrimSpace(fmt.Sprintf("rollback %s %s", app, releaseName(number))), "--across-migration"))
+		}
 		if number != 0 {
 			err = because(err, deploy.ErrNotFound, ExitNotFound,
 				fmt.Sprintf("%s has no release %s", app, deploy.ReleaseName(number)), j.Hint.Command("releases", app))
