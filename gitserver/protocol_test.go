@@ -111,6 +111,18 @@ func TestPushFromAShallowCloneWorks(t *testing.T) {
 	}
 	w.sound("shop")
 	w.sound("other")
+	// A client that says of every commit there is that its history ends there.
+	whole := &clone{w: w, dir: filepath.Join(w.dir, "whole"), user: "anna"}
+	w.write(filepath.Join(whole.dir, "README"), "x", 0o644)
+	whole.git("clone", "-q", w.url("shop"), "shop")
+	whole.dir = filepath.Join(whole.dir, "shop")
+	before, tip := whole.head(), whole.commit("more", "x")
+	s := w.dial("anna").receivePack("shop")
+	for id := range strings.FieldsSeq(whole.git("rev-list", "HEAD")) {
+		s.send(appendPacket(nil, "shallow "+id))
+	}
+	s.command(before, tip, "refs/heads/main", usualCaps)
+	has(t, s.finish(whole.packFor(tip, "^"+before)), "ok refs/heads/main")
 	if _, err := os.Stat(filepath.Join(w.repos.path("shop"), "shallow")); err == nil {
 		t.Error("the repository that has all was cut")
 	}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -122,63 +123,81 @@ func (q *quarantine) migrate(ctx context.Context) error {
 }
 
 // newCuts gives those of the client's cuts that are true for the repository
-// too: the commit is there, one of its parents is not.
+// too: the commit is there, one of its parents is not. There may be thousands of
+// them, so that git is asked about all at once.
 func (q *quarantine) newCuts(ctx context.Context) ([]string, error) {
 	if len(q.shallows) == 0 {
 		return nil, nil
 	}
-	p := q.plumbing()
+	p := q.uncut()
 	kinds, err := p.kinds(ctx, q.shallows)
 	if err != nil {
 		return nil, err
 	}
-	var cut []string
+	var there []string
 	for i, id := range q.shallows {
-		if kinds[i] != "commit" {
-			continue
+		if kinds[i] == "commit" {
+			there = append(there, id)
 		}
-		missing, err := p.lacksParent(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		if missing {
-			cut = append(cut, id)
+	}
+	families, err := p.families(ctx, there)
+	if err != nil {
+		return nil, err
+	}
+	var parents []string
+	for _, family := range families {
+		parents = append(parents, family[1:]...)
+	}
+	missing, err := p.missing(ctx, parents)
+	if err != nil {
+		return nil, err
+	}
+	var cut []string
+	for _, family := range families {
+		if slices.ContainsFunc(family[1:], func(id string) bool { return missing[id] }) {
+			cut = append(cut, family[0])
 		}
 	}
 	return cut, nil
 }
 
-func (p plumbing) lacksParent(ctx context.Context, id string) (bool, error) {
-	out := &head{limit: 1 << 20}
-	c, err := p.start(ctx, stdio{out: out}, "cat-file", "commit", id)
+// uncut sees the quarantine over the repository, with the parents that the
+// client says are not there.
+func (q *quarantine) uncut() plumbing {
+	p := q.plumbing()
+	p.extra = slices.DeleteFunc(p.extra, func(v string) bool { return strings.HasPrefix(v, "GIT_SHALLOW_FILE=") })
+	return p
+}
+
+// families gives each of the commits followed by its parents.
+func (p plumbing) families(ctx context.Context, commits []string) (families [][]string, err error) {
+	if len(commits) == 0 {
+		return nil, nil
+	}
+	out, err := p.run(ctx, 4<<20, strings.Join(commits, "\n")+"\n", "rev-list", "--no-walk=unsorted", "--parents", "--stdin")
 	if err != nil {
-		return false, err
+		return nil, fmt.Errorf("cannot look up where the history is cut: %w", err)
 	}
-	if err := c.wait(); err != nil {
-		return false, err
+	for line := range strings.Lines(string(out)) {
+		families = append(families, strings.Fields(line))
 	}
-	var parents []string
-	for line := range strings.SplitSeq(string(out.b), "\n") {
-		if line == "" {
-			break
-		}
-		if parent, ok := strings.CutPrefix(line, "parent "); ok && isHash(parent) {
-			parents = append(parents, parent)
-		}
+	return families, nil
+}
+
+// missing tells which of the objects the repository does not have.
+func (p plumbing) missing(ctx context.Context, ids []string) (map[string]bool, error) {
+	if len(ids) == 0 {
+		return nil, nil
 	}
-	if len(parents) == 0 {
-		return false, nil
-	}
-	kinds, err := p.kinds(ctx, parents)
+	kinds, err := p.kinds(ctx, ids)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	for _, kind := range kinds {
-		if kind == "missing" {
-			return true, nil
-		}
+	missing := map[string]bool{}
+	for i, id := range ids {
+		missing[id] = kinds[i] == "missing"
 	}
-	return false, nil
+	return missing, nil
 }
 
 // addCuts records in the repository where its history is cut.
@@ -245,15 +264,4 @@ func writeDurably(path, pattern string, data []byte, mode fs.FileMode) error {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
-}
-
-// head keeps the first bytes of what is written and drops the rest.
-type head struct {
-	limit int
-	b     []byte
-}
-
-func (h *head) Write(p []byte) (int, error) {
-	h.b = append(h.b, p[:min(len(p), h.limit-len(h.b))]...)
-	return len(p), nil
 }
