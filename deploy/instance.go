@@ -90,7 +90,7 @@ type Figures struct {
 	// and those that broke off: Failed is part of it.
 	Errors   uint64
 	InFlight int // requests that are being answered now
-	Sockets  int // upgraded connections (WebSockets) that are open now
+	Sockets  int // upgraded connections (WebSockets) and event streams that are open now
 	// P99 is the 99th percentile of time to the end of the answer over the
 	// requests of about the last minute; 0 when there were none.
 	P99 float64 // milliseconds

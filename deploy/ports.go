@@ -137,10 +137,11 @@ type Router interface {
 	Point(r Route)
 	// Drain waits until no request is in flight on the release (which is no
 	// longer pointed at by production), and returns the number that were still
-	// unanswered when ctx ended; those are cut. Upgraded connections are not waited for.
+	// unanswered when ctx ended; those are cut. Upgraded connections and event
+	// streams are not waited for.
 	Drain(ctx context.Context, app AppName, release int) (cut int)
 	// Release closes what is left open to the release (upgraded and idle
-	// connections): called just before its instances are stopped.
+	// connections, event streams): called just before its instances are stopped.
 	Release(ctx context.Context, app AppName, release int)
 	// Figures gives what was counted for the release; zero for one never seen.
 	Figures(app AppName, release int) Figures

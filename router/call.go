@@ -28,7 +28,16 @@ type call struct {
 	front  frontEnd
 	cancel context.CancelFunc // safe from any goroutine
 	cut    atomic.Bool        // by a drain that has ended
-	body   *callBody          // nil: none that flows
+	// begun: it is gRPC, and has begun to be answered; streams: it is an event stream.
+	begun, streams atomic.Bool
+	body           *callBody // nil: none that flows
+}
+
+// cutOff ends the call in the name of a drain.
+func (c *call) cutOff() {
+	if !c.cut.Swap(true) {
+		c.cancel()
+	}
 }
 
 // callWindow is how much of an answer an instance may send ahead of the
@@ -269,6 +278,9 @@ func (x *exchange) relay(c *call, resp *http.Response) *fault {
 	}
 	x.stream = isEventStream(x.answer.First(http1.ContentType))
 	x.client.begin(x, length)
+	if c.begun.Store(x.isGRPC()); x.stream {
+		defer x.streamOn(func() bool { c.streams.Store(true); return !c.cut.Load() }, c.cutOff)()
+	}
 	x.trailers.Fields = x.trailers.Fields[:0]
 	if length != 0 {
 		if f := x.relayBody(c, resp); f != nil {

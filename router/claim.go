@@ -76,7 +76,7 @@ func (r *Router) claim(a *asker, p *place) verdict {
 			continue
 		}
 		p.side, p.pool, p.landed = s, s.pool, false
-		if s.pool.inFlight() > int64(r.limits.MaxInFlight) ||
+		if s.pool.inFlight()+s.pool.streams.count.Load() > int64(r.limits.MaxInFlight) ||
 			a.websocket && s.pool.sockets.Load() >= int64(r.limits.MaxSockets) {
 			return tooMany
 		}

@@ -16,6 +16,7 @@ const (
 	stateProduction
 	statePreview
 	stateTunnel
+	stateStream
 	stateCut
 )
 
@@ -67,6 +68,18 @@ func (c *conn) begin(f frontEnd) { c.state.Store(carrying(f)) }
 
 // wasCut tells whether a Drain cut the request that the connection carried.
 func (c *conn) wasCut() bool { return c.state.Load() == stateCut }
+
+// streams has the connection carry an event stream, unless a drain has cut it.
+func (c *conn) streams(f frontEnd) bool {
+	return c.state.CompareAndSwap(carrying(f), stateStream)
+}
+
+// cutStream breaks the connection that carries an event stream.
+func (c *conn) cutStream() {
+	if c.state.CompareAndSwap(stateStream, stateCut) {
+		c.net.Close()
+	}
+}
 
 // settle ends the carrying: the connection is kept when it is whole.
 func (c *conn) settle(f frontEnd, whole bool, now int64) {

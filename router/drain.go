@@ -11,8 +11,9 @@ import (
 // Drain waits until no request is in flight on the release by a front-end that
 // no longer points at it, and returns how many were unanswered when ctx ended:
 // those are cut. Requests of a front-end that shows the release (the preview of
-// the color that was just replaced) are none of a drain's business, and sockets
-// are not waited for.
+// the color that was just replaced) are none of a drain's business; sockets and
+// event streams are not waited for, and of gRPC calls those that have begun to
+// be answered are not cut.
 func (r *Router) Drain(ctx context.Context, app deploy.AppName, release int) (cut int) {
 	p := r.pool(app, release)
 	if p == nil {
@@ -66,8 +67,9 @@ func (p *pool) flyingOn(fronts []frontEnd) (n int64) {
 }
 
 // Release closes what is left open to the release. Its WebSockets get a Close
-// frame with status 1001, spread over Limits.CloseSpread, and are cut two
-// seconds after the last, or when ctx ends.
+// frame with status 1001, and its event streams are cut, spread over
+// Limits.CloseSpread; the sockets are cut two seconds after the last, or when
+// ctx ends.
 func (r *Router) Release(ctx context.Context, app deploy.AppName, release int) {
 	p := r.pool(app, release)
 	if p == nil {
@@ -78,22 +80,27 @@ func (r *Router) Release(ctx context.Context, app deploy.AppName, release int) {
 	p.closeIdle()
 }
 
-// dismiss ends the sockets of the pool.
+// dismiss ends the sockets and streams of the pool.
 func (p *pool) dismiss(ctx context.Context) {
 	p.mu.Lock()
 	p.released = true
 	p.mu.Unlock()
-	open := p.openTunnels()
-	if len(open) == 0 {
+	open, cuts := p.openTunnels(), p.openStreams()
+	t := p.tally.Load()
+	t.cuts[cutSocket].Add(uint64(len(open)))
+	t.cuts[cutStream].Add(uint64(len(cuts)))
+	for _, t := range open {
+		cuts = append(cuts, t.leave)
+	}
+	if len(cuts) == 0 {
 		return
 	}
-	p.tally.Load().cuts[cutSocket].Add(uint64(len(open)))
-	// Few sockets need no spreading.
-	spread := min(p.router.limits.CloseSpread, time.Duration(len(open))*10*time.Millisecond)
-	each := time.NewTicker(max(spread/time.Duration(len(open)), 1))
+	// A few need no spreading.
+	spread := min(p.router.limits.CloseSpread, time.Duration(len(cuts))*10*time.Millisecond)
+	each := time.NewTicker(max(spread/time.Duration(len(cuts)), 1))
 	defer each.Stop()
-	for _, t := range open {
-		t.leave()
+	for _, cut := range cuts {
+		cut()
 		select {
 		case <-each.C:
 		case <-ctx.Done():

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	testpb "google.golang.org/grpc/interop/grpc_testing"
+
 	"teal/deploy"
 )
 
@@ -197,5 +199,120 @@ func TestOldReleasesAreForgottenInTime(t *testing.T) {
 	r.Remove("shop")
 	if len(r.pools) != 0 || len(r.claims) != 0 {
 		t.Errorf("the removed app is remembered: %d pools, %d hosts", len(r.pools), len(r.claims))
+	}
+}
+
+// openEvents opens an event stream and reads its first event.
+func openEvents(t *testing.T, c *http.Client, url string) (next func() error) {
+	t.Helper()
+	resp, err := c.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { resp.Body.Close() })
+	next = func() error {
+		_, err := io.ReadFull(resp.Body, make([]byte, len("data: x\n\n")))
+		return err
+	}
+	if err := next(); err != nil {
+		t.Fatal(err)
+	}
+	return next
+}
+
+func TestEventStreamsOutliveTheDrainAndEndWithTheGrace(t *testing.T) {
+	for name, start := range map[string]func(testing.TB, int, http.HandlerFunc) deploy.Instance{"HTTP/1.1": startApp, "h2c": startH2C} {
+		t.Run(name, func(t *testing.T) {
+			r := startRouter(t, Config{})
+			old := start(t, 1, func(w http.ResponseWriter, q *http.Request) {
+				w.Header().Set("Content-Type", "text/event-stream")
+				tick := time.NewTicker(20 * time.Millisecond)
+				defer tick.Stop()
+				for {
+					io.WriteString(w, "data: x\n\n")
+					w.(http.Flusher).Flush()
+					select {
+					case <-tick.C:
+					case <-q.Context().Done():
+						return
+					}
+				}
+			})
+			point := r.pointShop
+			if name == "h2c" {
+				point = r.pointH2C
+			}
+			point(old)
+			const n = 20
+			var nexts []func() error
+			for range n {
+				nexts = append(nexts, openEvents(t, r.client(), "http://shop.test/"))
+			}
+			if f := r.Figures("shop", 1); f.InFlight != 0 || f.Sockets != n {
+				t.Errorf("figures are %+v", f)
+			}
+			point(start(t, 2, func(http.ResponseWriter, *http.Request) {}))
+			began := time.Now()
+			if cut := r.Drain(t.Context(), "shop", 1); cut != 0 || time.Since(began) > 5*time.Second {
+				t.Errorf("the drain took %v and cut %d", time.Since(began), cut)
+			}
+			for i, next := range nexts {
+				if err := next(); err != nil {
+					t.Fatalf("stream %d ended with the drain: %v", i, err)
+				}
+			}
+			began = time.Now()
+			r.Release(t.Context(), "shop", 1)
+			if took := time.Since(began); took < n*5*time.Millisecond {
+				t.Errorf("%d streams were cut within %v", n, took)
+			}
+			for i, next := range nexts {
+				deadline := time.Now().Add(10 * time.Second)
+				for next() == nil { // what was on its way
+					if time.Now().After(deadline) {
+						t.Fatalf("stream %d outlived the release", i)
+					}
+				}
+			}
+			m := scrape(t, r.Router)
+			if got := value(metric(m, "teal_drain_cuts_total", "app=shop color=blue kind=stream")); got != n {
+				t.Errorf("%v streams are counted as cut", got)
+			}
+			eventually(t, "none is counted as open", func() bool { return r.Figures("shop", 1).Sockets == 0 })
+		})
+	}
+}
+
+func TestGRPCStreamOutlivesTheDrainAndEndsWithTheGrace(t *testing.T) {
+	r := startRouter(t, Config{})
+	blue, _, _ := startGRPC(t, 1)
+	green, _, _ := startGRPC(t, 2)
+	r.pointGRPC(blue)
+	s, err := r.dialGRPC(t).FullDuplexCall(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	echoes := func() error {
+		if err := s.Send(&testpb.StreamingOutputCallRequest{}); err != nil {
+			return err
+		}
+		_, err := s.Recv()
+		return err
+	}
+	if err := echoes(); err != nil {
+		t.Fatal(err)
+	}
+	r.pointGRPC(green)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if cut := r.Drain(ctx, "shop", 1); cut != 0 {
+		t.Errorf("the drain cut %d", cut)
+	}
+	if err := echoes(); err != nil {
+		t.Errorf("the stream ended with the drain: %v", err)
+	}
+	r.Release(t.Context(), "shop", 1)
+	if err := echoes(); err == nil {
+		t.Error("the stream outlived the release")
 	}
 }

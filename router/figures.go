@@ -117,7 +117,7 @@ func (p *pool) snapshot(now int64) deploy.Figures {
 		Requests: p.figures.requests.Load(),
 		Failed:   p.figures.failed.Load(),
 		InFlight: int(p.inFlight()),
-		Sockets:  int(p.sockets.Load()),
+		Sockets:  int(p.sockets.Load() + p.streams.count.Load()),
 		Errors:   p.figures.errors.Load(),
 		P99:      lately.percentile(99),
 		P50:      lately.percentile(50),

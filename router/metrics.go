@@ -21,6 +21,7 @@ var (
 	describeDurations  = describe("teal_request_duration_seconds", "From a request's head to the end of its answer; without event streams, WebSockets, and the time on hold.", ofColor...)
 	describeInFlight   = describe("teal_requests_in_flight", "Requests that are being answered.", ofColor...)
 	describeSockets    = describe("teal_websockets_open", "WebSockets that are open.", ofColor...)
+	describeStreams    = describe("teal_event_streams_open", "Event streams that are open.", ofColor...)
 	describeWaiting    = describe("teal_requests_waiting", "Requests that wait while the app is on hold.", ofApp...)
 	describeRetries    = describe("teal_retries_total", "Requests that were tried again, by reason.", "app", "color", "reason")
 	describeConnects   = describe("teal_connect_errors_total", "Connections to instances that were not to be had.", ofColor...)
@@ -137,15 +138,17 @@ func (t *tally) collectCodes(out chan<- prometheus.Metric, d *prometheus.Desc, l
 
 // collectNow gives what is so at this moment.
 func (c countedApp) collectNow(out chan<- prometheus.Metric) {
-	flying, sockets := map[*tally]int64{}, map[*tally]int64{}
+	flying, sockets, streams := map[*tally]int64{}, map[*tally]int64{}, map[*tally]int64{}
 	for _, p := range c.pools {
 		t := p.tally.Load()
 		flying[t] += p.inFlight()
 		sockets[t] += p.sockets.Load()
+		streams[t] += p.streams.count.Load()
 	}
 	for _, t := range []*tally{c.tallies.blue, c.tallies.green} {
 		out <- gauge(describeInFlight, flying[t], string(c.app), string(t.color))
 		out <- gauge(describeSockets, sockets[t], string(c.app), string(t.color))
+		out <- gauge(describeStreams, streams[t], string(c.app), string(t.color))
 	}
 	if c.entry == nil {
 		return

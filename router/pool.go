@@ -19,6 +19,7 @@ type pool struct {
 	// flying counts the requests in flight, by front-end.
 	flying  [2]atomic.Int64
 	sockets atomic.Int64
+	streams streams
 	figures figures
 	rate    rate
 	tally   atomic.Pointer[tally] // of the color in which it was pointed at last
@@ -46,6 +47,7 @@ func newPool(r *Router, app deploy.AppName, release int) *pool {
 		landed:    make(chan struct{}, 1),
 		instances: map[instanceKey]*instance{},
 		conns:     map[*conn]struct{}{},
+		streams:   streams{all: map[*eventStream]struct{}{}},
 		calls:     map[*call]struct{}{},
 		tunnels:   map[*tunnel]struct{}{},
 	}
@@ -119,7 +121,7 @@ func (p *pool) known() []*instance {
 func (p *pool) empty() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.inFlight() == 0 && len(p.tunnels) == 0
+	return p.inFlight() == 0 && len(p.tunnels) == 0 && len(p.streams.all) == 0
 }
 
 func (p *pool) register(c *conn) {
@@ -147,7 +149,7 @@ func (p *pool) cut(f frontEnd) int {
 		}
 	}
 	for c := range p.calls {
-		if c.front == f && !c.cut.Swap(true) {
+		if c.front == f && !c.streams.Load() && !c.begun.Load() && !c.cut.Swap(true) {
 			c.cancel()
 			n++
 		}

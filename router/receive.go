@@ -123,6 +123,9 @@ func (x *exchange) deliver(c *conn) *fault {
 	}
 	x.stream = isEventStream(x.answer.First(http1.ContentType))
 	x.client.begin(x, length)
+	if x.stream {
+		defer x.streamOn(func() bool { return c.streams(x.front) }, c.cutStream)()
+	}
 	x.trailers.Fields = x.trailers.Fields[:0]
 	var err error
 	switch length {

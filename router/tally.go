@@ -67,10 +67,11 @@ var retryNames = [retryReasons]string{"connect", "route_changed", "stale_connect
 const (
 	cutRequest = iota
 	cutSocket
+	cutStream
 	cutKinds
 )
 
-var cutNames = [cutKinds]string{"request", "socket"}
+var cutNames = [cutKinds]string{"request", "socket", "stream"}
 
 // answered counts an answer by its status.
 func (t *tally) answered(status int) {
