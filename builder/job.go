@@ -88,7 +88,7 @@ func (j *job) open(ctx context.Context) (err error) {
 		return failure(fmt.Sprintf("build.root in teal.toml is %q, and there are no files in it", root), "name the directory that the app lies in", nil, nil)
 	}
 	settings := j.req.Defaults
-	if j.declared, err = declare(ctx, j.tree, &settings); err != nil {
+	if j.declared, err = declare(ctx, j.tree, &settings, j.req.Env); err != nil {
 		return err
 	}
 	if j.manifest, err = readManifest(ctx, j.req.Source, Manifest{Settings: settings}); err != nil {

@@ -206,6 +206,9 @@ func manifestError(err error) error {
 
 // overlay checks what is set and puts it over the defaults.
 func (m *Manifest) overlay(f manifestFile) error {
+	if f.Probe.Path != nil {
+		m.Settings.Expect = nil // of app.json or CHECKS
+	}
 	if f.Cron != nil {
 		m.crons = nil // the table as a whole goes over that of a file above
 	}

@@ -21,6 +21,9 @@ type Config struct {
 	Patcher      Patcher
 	Inventories  Inventories
 	Patches      Patches
+	// SetEnv changes an app's environment and gives the app as it then is; it
+	// stores the secrets that are made for apps. nil: none are made.
+	SetEnv func(ctx context.Context, app AppName, set map[string]string, unset []string) (App, error)
 	// Crons keeps what is known of scheduled commands; nil: none are run.
 	Crons Crons
 

@@ -2,8 +2,11 @@ package deploy
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -165,7 +168,10 @@ func (w *worker) buildRequest(ctx context.Context, j *job, commit Commit) (Build
 	if err != nil {
 		return BuildRequest{}, fmt.Errorf("cannot read commit %s: %w", commit.Short(), err)
 	}
-	return BuildRequest{App: w.app, Source: src, Commit: commit, Defaults: *w.e.Defaults, Secrets: app.BuildSecrets}, nil
+	return BuildRequest{
+		App: w.app, Source: src, Commit: commit, Defaults: *w.e.Defaults, Secrets: app.BuildSecrets,
+		Env: slices.Sorted(maps.Keys(app.Env)),
+	}, nil
 }
 
 // buildError is what a build that ended with err failed of; ctx was its own.
@@ -222,10 +228,36 @@ func (w *worker) release(j *job, built Built) (Release, error) {
 	if err != nil {
 		return Release{}, err
 	}
+	if app, err = w.makeSecrets(ctx, j, app, built.Settings.Secrets); err != nil {
+		return Release{}, err
+	}
 	return w.createRelease(ctx, j, Release{
 		App: w.app, Commit: d.Push.Commit, Image: built.Image, Settings: built.Settings, Env: app.Env,
 		CreatedBy: d.By, Cause: d.Cause,
 	})
+}
+
+// makeSecrets gives the app a value for each of the names that it has none for.
+// If we die here: the app has it, and the next deployment takes it along.
+func (w *worker) makeSecrets(ctx context.Context, j *job, app App, names []string) (App, error) {
+	set := map[string]string{}
+	for _, name := range names {
+		if _, has := app.Env[name]; !has {
+			set[name] = rand.Text() + rand.Text()
+		}
+	}
+	if len(set) == 0 || w.e.SetEnv == nil {
+		return app, nil
+	}
+	j.journal.hide(set)
+	app, err := w.e.SetEnv(ctx, w.app, set, nil)
+	if err != nil {
+		return app, fmt.Errorf("cannot store the secrets that were made for the app: %w", err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		j.journal.say("==> %s has a secret value now that was made for the app; config list --show shows it", name)
+	}
+	return app, nil
 }
 
 // createRelease stores the release and makes it the job's candidate.

@@ -53,6 +53,7 @@ type BuildRequest struct {
 	Commit   Commit
 	Defaults Settings          // to be overlaid with the repository's teal.toml
 	Secrets  map[string]string // for the build only: never in the image, its history or a log
+	Env      []string          // names of what is in the app's environment
 	NoCache  bool
 	// Refresh: look for newer base images first (a patch run). Without it a
 	// build uses the base images that are there.

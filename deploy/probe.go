@@ -2,6 +2,8 @@ package deploy
 
 import (
 	"bufio"
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,14 +17,27 @@ import (
 
 // ProbeError is an answer that does not count as well.
 type ProbeError struct {
-	Status int    // 0: no answer
-	Body   string // the first line of the answer, cleaned
-	Err    error  // why there was no answer
+	Path    string // what was asked for
+	Status  int    // 0: no answer
+	Missing string // the text that a good answer would have; "": the status was no good
+	Body    string // the first line of the answer, cleaned
+	Err     error  // why there was no answer
+}
+
+// maxExpected is how much of an answer is looked through for a text.
+const maxExpected = 1 << 20
+
+func firstLine(body []byte) string {
+	line, _, _ := bytes.Cut(body[:min(len(body), 4096)], []byte("\n"))
+	return Clean(strings.TrimSpace(string(line)), 200)
 }
 
 // Error tells what came instead of a good answer.
 func (p *ProbeError) Error() string {
-	if p.Status != 0 {
+	switch {
+	case p.Missing != "":
+		return fmt.Sprintf("answered %d without %q", p.Status, Clean(p.Missing, 80))
+	case p.Status != 0:
 		return fmt.Sprintf("answered %d", p.Status)
 	}
 	return fmt.Sprintf("did not answer: %v", p.Err)
@@ -33,36 +48,67 @@ func (p *ProbeError) Unwrap() error { return p.Err }
 
 // HTTPProbe asks GET path on a fresh connection, under the app's own host name
 // (frameworks refuse hosts that they do not know). Any status below 400 is well;
-// a redirect is not followed. An app that speaks gRPC is asked for its health
-// instead.
+// a redirect is not followed. With Expect it asks for all of that instead. An
+// app that speaks gRPC is asked for its health.
 func HTTPProbe(ctx context.Context, addr netip.AddrPort, host string, s Settings) error {
-	ctx, cancel := context.WithTimeout(ctx, s.ProbeTimeout)
-	defer cancel()
 	transport := s.Protocol.Transport()
 	transport.DisableKeepAlives = true
 	defer transport.CloseIdleConnections()
 	if s.Protocol == GRPC {
+		ctx, cancel := context.WithTimeout(ctx, s.ProbeTimeout)
+		defer cancel()
 		if err := AskHealth(ctx, transport, addr.String(), host, probeAgent); err != nil {
 			return &ProbeError{Err: plainNetError(err)}
 		}
 		return nil
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr.String()+s.ProbePath, nil)
-	if err != nil {
-		return &ProbeError{Err: err}
+	for _, e := range expectations(s) {
+		if err := ask(ctx, transport, addr, host, e, s.ProbeTimeout); err != nil {
+			return err
+		}
 	}
-	req.Host = host
+	return nil
+}
+
+// expectations is what a probe asks for.
+func expectations(s Settings) []Expectation {
+	if len(s.Expect) == 0 {
+		return []Expectation{{Path: s.ProbePath}}
+	}
+	return s.Expect
+}
+
+func ask(ctx context.Context, transport http.RoundTripper, addr netip.AddrPort, host string, e Expectation, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr.String()+e.Path, nil)
+	if err != nil {
+		return &ProbeError{Path: e.Path, Err: err}
+	}
+	if req.Host = host; e.Host != "" {
+		req.Host = e.Host
+	}
 	req.Header.Set("User-Agent", probeAgent)
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
-		return &ProbeError{Err: plainNetError(err)}
+		return &ProbeError{Path: e.Path, Err: plainNetError(err)}
 	}
 	defer resp.Body.Close()
+	unwell := &ProbeError{Path: e.Path, Status: resp.StatusCode}
 	if resp.StatusCode < 400 {
-		return nil
+		if e.Text == "" {
+			return nil
+		}
+		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxExpected))
+		if bytes.Contains(body, []byte(e.Text)) {
+			return nil
+		}
+		unwell.Missing, unwell.Body = e.Text, firstLine(body)
+		return unwell
 	}
 	line, _ := bufio.NewReader(io.LimitReader(resp.Body, 4096)).ReadString('\n')
-	return &ProbeError{Status: resp.StatusCode, Body: Clean(strings.TrimSpace(line), 200)}
+	unwell.Body = Clean(strings.TrimSpace(line), 200)
+	return unwell
 }
 
 const probeAgent = "Teal-Probe/1"
@@ -72,7 +118,11 @@ func (s Settings) probed() string {
 	if s.Protocol == GRPC {
 		return fmt.Sprintf("the gRPC health on :%d", Port)
 	}
-	return fmt.Sprintf("GET :%d%s", Port, s.ProbePath)
+	var paths []string
+	for _, e := range expectations(s) {
+		paths = append(paths, e.Path)
+	}
+	return fmt.Sprintf("GET :%d%s", Port, strings.Join(paths, ", "))
 }
 
 // plainNetError leaves out the addresses that net puts around its errors.
@@ -215,8 +265,12 @@ func (p *prober) unwell(in Instance, after time.Duration) *Failure {
 		f.Reason = health.Error()
 		f.Hint = fmt.Sprintf("grpc.health.v1.Health/Check must answer SERVING; it was asked %s in %s", count(p.tries, "time"), seconds(after))
 	case errors.As(p.last, &pe) && pe.Status != 0:
-		f.Reason = fmt.Sprintf("probe answered %d", pe.Status)
-		f.Hint = fmt.Sprintf("GET %s must answer with a status below 400; it was asked %s in %s", s.ProbePath, count(p.tries, "time"), seconds(after))
+		f.Reason = "probe " + pe.Error()
+		must := "with a status below 400"
+		if pe.Missing != "" {
+			must = fmt.Sprintf("with %q in it", Clean(pe.Missing, 80))
+		}
+		f.Hint = fmt.Sprintf("GET %s must answer %s; it was asked %s in %s", cmp.Or(pe.Path, s.ProbePath), must, count(p.tries, "time"), seconds(after))
 		if pe.Body != "" {
 			f.Hint += fmt.Sprintf("; its answer begins %q", pe.Body)
 		}

@@ -61,6 +61,17 @@ type Settings struct {
 	// Cron are commands that run on a schedule, in the active color only.
 	Cron []CronJob `json:"cron,omitempty"`
 
+	// Env is the environment that the app declares (app.json); the app's own, as
+	// "config set" has it, goes over it. It is in the repository: no secrets.
+	Env map[string]string `json:"env,omitempty"`
+	// Secrets names what is to be in the environment with a value that nobody
+	// knows: Teal makes one when the app has none, and it stays.
+	Secrets []string `json:"secrets,omitempty"`
+
+	// Expect is what must answer in place of ProbePath before the release is
+	// promoted, at most MaxExpect; the router's own checks go by ProbePath.
+	Expect []Expectation `json:"expect,omitempty"`
+
 	ProbePath     string        `json:"probe_path"`     // begins with "/"
 	ProbeInterval time.Duration `json:"probe_interval"` // between two tries
 	ProbeTimeout  time.Duration `json:"probe_timeout"`  // of one try
@@ -103,6 +114,14 @@ type Settings struct {
 	Keep         int           `json:"keep"` // releases whose image is kept, the live and previous ones not counted
 }
 
+// Expectation is a request that must be answered well: with a status below 400
+// and, if Text is set, with that text in the first MiB of the answer.
+type Expectation struct {
+	Path string `json:"path"`           // begins with "/"
+	Host string `json:"host,omitempty"` // "": the app's own
+	Text string `json:"text,omitempty"`
+}
+
 // Process is one kind of process of an app beside web: a queue's worker, say.
 // It gets no requests and is not probed.
 type Process struct {
@@ -125,6 +144,7 @@ const (
 	MaxInstances = 10
 	MaxWorkers   = 20 // kinds of processes beside web
 	MaxCron      = 50
+	MaxExpect    = 20
 	// Port is the one an app listens on; it is in the environment as PORT too.
 	Port = 8080
 )

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -48,10 +49,16 @@ func common(r deploy.Release, color deploy.Color) *container.Config {
 	}
 }
 
-// environment is the release's, and what Teal says, which wins.
+// environment is what the app declares, the release's over it, and what Teal
+// says, which wins.
 func environment(r deploy.Release, color deploy.Color) []string {
-	env := make([]string, 0, len(r.Env)+5)
-	for key, value := range r.Env {
+	own := maps.Clone(r.Settings.Env)
+	if own == nil {
+		own = map[string]string{}
+	}
+	maps.Copy(own, r.Env)
+	env := make([]string, 0, len(own)+5)
+	for key, value := range own {
 		if key != "PORT" && !strings.HasPrefix(key, "TEAL_") {
 			env = append(env, key+"="+value)
 		}

@@ -131,7 +131,8 @@ func fingerprint(r deploy.Release, argv []string) string {
 		// Left out when there is none, so that older containers keep their print.
 		Argv    []string          `json:",omitempty"`
 		Volumes map[string]string `json:",omitempty"`
-	}{r.Image, r.Env, r.Settings.Memory, r.Settings.CPUs, r.Settings.PIDs, argv, r.Settings.Volumes})
+		Own     map[string]string `json:",omitempty"`
+	}{r.Image, r.Env, r.Settings.Memory, r.Settings.CPUs, r.Settings.PIDs, argv, r.Settings.Volumes, r.Settings.Env})
 	if err != nil {
 		panic(err) // a NaN of cores, which no parser lets through
 	}

@@ -67,7 +67,7 @@ func (d *daemonParts) build(ctx context.Context, n notify.Config) error {
 		Store: d.db, Repositories: d.repos, Builder: d.builder, Runtime: d.runtime, Bench: d.runtime, Router: d.router,
 		Domain: d.Domain, Defaults: &defaults, MaxBuilds: d.MaxBuilds,
 		Budget: deploy.Budget{App: int64(d.DiskApp) << 20, Total: int64(d.DiskTotal) << 20}, Listening: d.runtime.ListeningPorts,
-		Patcher: d.builder, Inventories: d.db, Patches: d.db, Crons: d.db,
+		Patcher: d.builder, Inventories: d.db, Patches: d.db, Crons: d.db, SetEnv: d.db.SetEnv,
 		Log: d.log, Told: d.told,
 	})
 	if err := d.buildScheduler(); err != nil {
