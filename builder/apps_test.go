@@ -27,7 +27,7 @@ func TestAppsOfEveryLanguageAreBuiltAndAnswer(t *testing.T) {
 		{"procfile", "Procfile", "teal/base", "www/version", 143},
 		{"python", "Python 3.11: requirements.txt found", "teal/python:3.11", "app.py", 0},
 		{"ruby", "Ruby 3.1: Gemfile found", "teal/ruby:3.1", "app.rb", 143},
-		{"rust", "Rust: Cargo.toml found", "teal/base", "src/main.rs", 143},
+		{"rust", "Rust 1: Cargo.toml found", "teal/base", "src/main.rs", 143},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t)

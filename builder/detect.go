@@ -18,28 +18,38 @@ type kind struct {
 	// looks is what the row looks for, as a person would name it: for the
 	// message that says that nothing was found.
 	looks string
+	// marks are files whose presence alone makes people expect this row.
+	marks []string
 	// detect gives the plan, or nil when the tree is not of this kind. A tree
 	// that is of this kind but can't be built is a *deploy.Failure.
 	detect func(ctx context.Context, t *tree) (*plan, error)
 }
 
-// kinds is the table. The first row that has a plan wins: languages before
-// static sites, as many apps carry an index.html or a public/ as well.
+// key is what [build] language calls the row: "go", "static".
+func (k kind) key() string {
+	first, _, _ := strings.Cut(strings.ToLower(k.name), " ")
+	return first
+}
+
+// kinds is the table. The first row that has a plan wins: languages before static sites, as many apps carry an
+// index.html or a public/ as well, and Node last of them, as apps in other
+// languages bring a package.json for what browsers get.
 var kinds = []kind{
-	{name: "Go", looks: "go.mod at the root", detect: detectGo},
-	{name: "Rust", looks: "Cargo.toml", detect: detectRust},
-	{name: "Java", looks: "pom.xml", detect: detectJava},
-	{name: "PHP", looks: "composer.json or index.php", detect: detectPHP},
-	{name: "Ruby", looks: "Gemfile or config.ru", detect: detectRuby},
-	{name: "Python", looks: "requirements.txt, pyproject.toml, Pipfile or manage.py", detect: detectPython},
-	{name: "Node", looks: "package.json", detect: detectNode},
-	{name: "static site", looks: "index.html at the root or in public/, or a Staticfile", detect: detectStatic},
-	{name: "any", looks: "a Procfile with a web process", detect: detectProcfile},
+	{name: "Go", looks: "go.mod at the root", marks: []string{"go.mod"}, detect: detectGo},
+	{name: "Rust", looks: "Cargo.toml", marks: []string{"Cargo.toml"}, detect: detectRust},
+	{name: "Java", looks: "pom.xml", marks: []string{"pom.xml"}, detect: detectJava},
+	{name: "PHP", looks: "composer.json or index.php", marks: []string{"composer.json", "index.php"}, detect: detectPHP},
+	{name: "Ruby", looks: "Gemfile or config.ru", marks: []string{"Gemfile", "config.ru"}, detect: detectRuby},
+	{name: "Python", looks: "requirements.txt, pyproject.toml, Pipfile or manage.py", marks: []string{"requirements.txt", "pyproject.toml", "Pipfile", "manage.py"}, detect: detectPython},
+	{name: "Node", looks: "package.json", marks: []string{"package.json"}, detect: detectNode},
+	{name: "static site", looks: "index.html at the root or in public/, or a Staticfile", marks: []string{"Staticfile"}, detect: detectStatic},
+	{name: "Procfile", looks: "a Procfile with a web process", detect: detectProcfile},
 }
 
 // tree is what a detect function looks at.
 type tree struct {
 	main string   // build.main of teal.toml
+	kind string   // build.language of teal.toml: key of the only row that is asked; "": all are
 	web  string   // the command line of the web process, where the app declares one; ""
 	apt  []string // packages of the Aptfile
 	// online tells whether a container registry answers, so that every version of
@@ -119,16 +129,37 @@ func (t *tree) read(ctx context.Context, name string) ([]byte, error) {
 
 // detect goes through the table.
 func detect(ctx context.Context, t *tree) (*plan, error) {
+	if t.kind != "" {
+		return t.detectOnly(ctx)
+	}
+	for i, k := range kinds {
+		p, err := k.detect(ctx, t)
+		if err != nil {
+			return nil, err
+		}
+		if p != nil {
+			p.why = append(p.why, alsoHere(t, i)...)
+			return p, nil
+		}
+	}
+	return nil, nothingFound(t)
+}
+
+// detectOnly asks the row that teal.toml names.
+func (t *tree) detectOnly(ctx context.Context) (*plan, error) {
+	var keys []string
 	for _, k := range kinds {
+		keys = append(keys, k.key())
+		if k.key() != t.kind {
+			continue
+		}
 		p, err := k.detect(ctx, t)
 		if err != nil || p != nil {
 			return p, err
 		}
+		return nil, failure(fmt.Sprintf("teal.toml says that the app is %s, and there is none: neither %s", k.name, strings.ReplaceAll(k.looks, " or ", " nor ")),
+			"commit what is missing, or correct [build] language", nil, nil)
 	}
-	var looked []string
-	for _, k := range kinds {
-		looked = append(looked, fmt.Sprintf("%s (%s)", k.looks, k.name))
-	}
-	return nil, failure("there is no Dockerfile, and nothing else that Teal knows how to build",
-		"add a Dockerfile, or one of: "+strings.Join(looked, "; "), nil, nil)
+	return nil, failure(fmt.Sprintf("build.language in teal.toml is %q, which Teal does not know", deploy.Clean(t.kind, 40)),
+		"there are "+strings.Join(keys, ", ")+"; for others add a Dockerfile", nil, nil)
 }

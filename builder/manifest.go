@@ -38,6 +38,7 @@ const maxManifest = 64 << 10
 //	[build]
 //	dockerfile = "docker/Dockerfile" # default: Dockerfile, and without one what Teal finds
 //	root = "services/shop"           # directory of the app in the repository; its own teal.toml goes over this one
+//	language = "node"                # without a Dockerfile, when several would do: go, rust, java, php, ruby, python, node, static, procfile
 //	main = "./cmd/web"               # Go without a Dockerfile: the package to build, when there are several
 //	timeout = "20m"                  # 10s to 24h
 //	args = { FLAVOR = "plain" }      # ARGs of the Dockerfile; readable in the image's history: no secrets
@@ -91,6 +92,7 @@ type Manifest struct {
 	Settings   deploy.Settings
 	Dockerfile string            // "" when the file does not say
 	Root       string            // directory of the app; "" for the repository's own
+	Language   string            // the only row of the table that is asked: "node"; "" when the file does not say
 	Main       string            // Go main package, "./cmd/web"; "" when the file does not say
 	Args       map[string]string // build arguments
 
@@ -108,6 +110,7 @@ type manifestFile struct {
 	Build          struct {
 		Dockerfile *string           `toml:"dockerfile"`
 		Root       *string           `toml:"root"`
+		Language   *string           `toml:"language"`
 		Main       *string           `toml:"main"`
 		Timeout    *duration         `toml:"timeout"`
 		Args       map[string]string `toml:"args"`
@@ -147,7 +150,7 @@ type manifestFile struct {
 // manifestKeys are the keys that a misspelled one is compared with.
 var manifestKeys = []string{
 	"instances", "release", "release_timeout", "keep", "promote", "strategy",
-	"build", "build.dockerfile", "build.root", "build.main", "build.timeout", "build.args",
+	"build", "build.dockerfile", "build.root", "build.language", "build.main", "build.timeout", "build.args",
 	"probe", "probe.path", "probe.interval", "probe.timeout", "probe.start_timeout", "probe.check_interval",
 	"switch", "switch.grace", "switch.drain", "switch.stop", "switch.steps", "switch.dwell", "switch.watch", "switch.hold",
 	"volumes", "cron", "cron.name.schedule", "cron.name.command", "cron.name.timeout",
@@ -220,6 +223,7 @@ func (m *Manifest) overlay(f manifestFile) error {
 		number("keep", f.Keep, 0, 100, func(n int64) { s.Keep = int(n) }),
 		repoFile("build.dockerfile", f.Build.Dockerfile, &m.Dockerfile),
 		repoDir("build.root", f.Build.Root, &m.Root),
+		word(f.Build.Language, &m.Language),
 		mainPackage(f.Build.Main, &m.Main),
 		span("build.timeout", f.Build.Timeout, 10*time.Second, 24*time.Hour, &s.BuildTimeout),
 		buildArgs(f.Build.Args, &m.Args),
@@ -411,5 +415,13 @@ func buildArgs(args map[string]string, to *map[string]string) error {
 		}
 	}
 	*to = args
+	return nil
+}
+
+// word takes a value that is checked where it is used.
+func word(value *string, to *string) error {
+	if value != nil {
+		*to = strings.ToLower(*value)
+	}
 	return nil
 }

@@ -14,6 +14,9 @@ import (
 type composerJSON struct {
 	Require map[string]string `json:"require"`
 	Scripts map[string]any    `json:"scripts"`
+	Config  struct {
+		Platform map[string]string `json:"platform"`
+	} `json:"config"`
 }
 
 // detectPHP takes a tree with a composer.json or an index.php: Apache serves it,
@@ -33,7 +36,11 @@ func detectPHP(ctx context.Context, t *tree) (*plan, error) {
 			return nil, failure("composer.json cannot be read: "+deploy.Clean(err.Error(), 200), "correct it, commit and push again", nil, err)
 		}
 	}
-	version, err := t.version("php", phpAsks(composer))
+	asks, err := phpAsks(ctx, t, composer)
+	if err != nil {
+		return nil, err
+	}
+	version, err := t.version("php", asks)
 	if err != nil {
 		return nil, err
 	}
@@ -54,11 +61,22 @@ func detectPHP(ctx context.Context, t *tree) (*plan, error) {
 	return p, nil
 }
 
-func phpAsks(c composerJSON) wish {
-	if v := c.Require["php"]; v != "" {
-		return wish{v, "require.php in composer.json"}
+// phpAsks finds the version that the app asks for.
+func phpAsks(ctx context.Context, t *tree, c composerJSON) (wish, error) {
+	if v := c.Config.Platform["php"]; v != "" {
+		return wish{v, "config.platform.php in composer.json"}, nil
 	}
-	return wish{}
+	if v := c.Require["php"]; v != "" {
+		return wish{v, "require.php in composer.json"}, nil
+	}
+	text, err := t.readSmall(ctx, ".php-version")
+	if err != nil {
+		return wish{}, err
+	}
+	if v := firstLine(text); v != "" {
+		return wish{v, ".php-version"}, nil
+	}
+	return t.toolVersion(ctx, "php")
 }
 
 // phpRoot is the directory that is served.

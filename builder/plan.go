@@ -74,7 +74,7 @@ func (j *job) chooseOwn(ctx context.Context, name string, text []byte) error {
 // chooseDetected goes by what lies in the tree.
 func (j *job) chooseDetected(ctx context.Context) error {
 	t := j.tree
-	t.main, t.web = j.manifest.Main, j.declared.web
+	t.main, t.kind, t.web = j.manifest.Main, j.manifest.Language, j.declared.web
 	t.online = func() bool { return j.stack.online(ctx) }
 	p, err := detect(ctx, t)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"regexp"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -41,10 +42,19 @@ func detectRust(ctx context.Context, t *tree) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{kind: "rust", what: "Rust: Cargo.toml found", on: stackPrefix + "base", omit: []string{"target"}}
-	p.why = []string{"Rust: Cargo.toml found, and no Dockerfile", why, "crates: " + rustSource(t)}
+	asks, err := rustAsks(ctx, t, cargo)
+	if err != nil {
+		return nil, err
+	}
+	version, err := t.version("rust", asks)
+	if err != nil {
+		return nil, err
+	}
+	p := &plan{kind: "rust", what: "Rust " + version.line + ": Cargo.toml found", on: stackPrefix + "base", omit: []string{"target"}}
+	p.why = []string{"Rust: Cargo.toml found, and no Dockerfile", version.why, why, "crates: " + rustSource(t)}
+	p.warn = present(version.warn)
 	if !t.has("Cargo.lock") && !t.hasApt("librust-") {
-		p.warn = []string{"there is no Cargo.lock: every build may get other versions of its crates. Commit the file"}
+		p.warn = append(p.warn, "there is no Cargo.lock: every build may get other versions of its crates. Commit the file")
 	}
 	argv := []string{"/app/bin/" + program}
 	if t.web != "" {
@@ -57,6 +67,32 @@ func detectRust(ctx context.Context, t *tree) (*plan, error) {
 	}
 	p.dockerfile = rustDockerfile(t, argv)
 	return p, nil
+}
+
+var toolchainChannel = regexp.MustCompile(`(?m)^\s*channel\s*=\s*["']([^"']+)["']`)
+
+// rustAsks finds the version that the app asks for. A toolchain is meant
+// exactly; rust-version is the least that it compiles with.
+func rustAsks(ctx context.Context, t *tree, cargo cargoToml) (wish, error) {
+	for _, name := range []string{"rust-toolchain.toml", "rust-toolchain"} {
+		text, err := t.readSmall(ctx, name)
+		if err != nil {
+			return wish{}, err
+		}
+		channel := ""
+		if m := toolchainChannel.FindStringSubmatch(text); m != nil {
+			channel = m[1]
+		} else if !strings.Contains(text, "[") { // the old form is the name alone
+			channel = firstLine(text)
+		}
+		if channel != "" && channel != "stable" {
+			return wish{channel, name}, nil
+		}
+	}
+	if least, ok := cargo.Package.Rust.(string); ok { // a table: the workspace says
+		return wish{">=" + least, "rust-version in Cargo.toml"}, nil
+	}
+	return t.toolVersion(ctx, "rust")
 }
 
 // rustArgv finds programs where Heroku's users expect them.

@@ -1,0 +1,85 @@
+package builder
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"teal/deploy"
+)
+
+// nearMisses are what people push when they expect Teal to know it: each name is
+// a shell pattern of a file at the root.
+var nearMisses = []struct{ pattern, say string }{
+	{"[Dd][Oo][Cc][Kk][Ee][Rr][Ff][Ii][Ll][Ee]", "is not spelled Dockerfile"},
+	{"*.[Dd]ockerfile", "is not called Dockerfile: name it in teal.toml, [build] dockerfile"},
+	{"Dockerfile.*", "is not called Dockerfile: name it in teal.toml, [build] dockerfile"},
+	{"Containerfile", "is not called Dockerfile: name it in teal.toml, [build] dockerfile"},
+	{"procfile", "is not spelled Procfile"},
+	{"*.go", "is Go, but there is no go.mod: go mod init makes one"},
+	{"*.rs", "is Rust, but there is no Cargo.toml: cargo init makes one"},
+	{"*.js", "is JavaScript, but there is no package.json: npm init makes one"},
+	{"*.ts", "is TypeScript, but there is no package.json: npm init makes one"},
+	{"*.rb", "is Ruby, but there is no Gemfile and no config.ru"},
+	{"*.py", "is Python, but there is no requirements.txt, and no file with a usual name such as app.py"},
+	{"*.php", "is PHP, but there is no index.php"},
+	{"build.gradle*", "is Gradle's: of Java, Teal builds what Maven does"},
+	{"*.csproj", "is .NET's, which needs a Dockerfile"},
+	{"*.sln", "is .NET's, which needs a Dockerfile"},
+	{"mix.exs", "is Elixir's, which needs a Dockerfile"},
+	{"deno.json*", "is Deno's, which needs a Dockerfile"},
+	{"Package.swift", "is Swift's, which needs a Dockerfile"},
+	{"project.clj", "is Clojure's, which needs a Dockerfile"},
+	{"build.sbt", "is Scala's, which needs a Dockerfile"},
+	{"CMakeLists.txt", "is CMake's, which needs a Dockerfile"},
+	{"docker-compose.y*ml", "is Compose's, which is not read: one app is one image"},
+	{"compose.y*ml", "is Compose's, which is not read: one app is one image"},
+}
+
+// nothingFound is the failure for a tree of no kind. It says what came nearest.
+func nothingFound(t *tree) *deploy.Failure {
+	var looked []string
+	for _, k := range kinds {
+		looked = append(looked, fmt.Sprintf("%s (%s)", k.looks, k.name))
+	}
+	hint := "add a Dockerfile, or one of: " + strings.Join(looked, "; ")
+	reason := "there is no Dockerfile, and nothing else that Teal knows how to build"
+	if dirs := t.below(); len(dirs) > 0 {
+		hint = fmt.Sprintf("%s could be built: say in teal.toml which directory the app lies in, [build] root = %q; or %s", strings.Join(dirs, ", "), path.Dir(dirs[0]), hint)
+	}
+	for _, m := range nearMisses {
+		for _, name := range t.in(".") {
+			if ok, err := path.Match(m.pattern, name); err == nil && ok && t.has(name) {
+				return failure(reason+": "+deploy.Clean(name, 60)+" "+m.say, hint, nil, nil)
+			}
+		}
+	}
+	return failure(reason, hint, nil, nil)
+}
+
+// below finds files in directories right below the root that a row would go by,
+// a few of them.
+func (t *tree) below() []string {
+	var found []string
+	for _, p := range t.paths {
+		dir, name := path.Split(p)
+		if strings.Count(p, "/") == 1 && !strings.HasPrefix(dir, ".") && len(found) < 3 &&
+			(name == "Dockerfile" || slices.ContainsFunc(kinds, func(k kind) bool { return slices.Contains(k.marks, name) })) {
+			found = append(found, deploy.Clean(p, 80))
+		}
+	}
+	return found
+}
+
+// alsoHere tells of rows after the one that was taken that would have gone by a
+// file of the tree as well: whoever expected the other one sees why it was not.
+func alsoHere(t *tree, taken int) []string {
+	var lines []string
+	for _, k := range kinds[taken+1:] {
+		if name := firstOf(k.marks, t.has); name != "" {
+			lines = append(lines, fmt.Sprintf("%s is here, too: %s goes before %s. [build] language = %q in teal.toml takes the other one", name, kinds[taken].name, k.name, k.key()))
+		}
+	}
+	return lines
+}
