@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"teal/builder"
+	"teal/deploy"
+	"teal/gitserver/commands"
 	"teal/store"
 )
 
@@ -14,6 +17,8 @@ import (
 type stackCommand struct {
 	Build stackBuild `cmd:"" help:"Make the base images that are not there yet."`
 	List  stackList  `cmd:"" help:"List the base images."`
+
+	Refresh stackRefresh `cmd:"" help:"Look for newer parts of the base images that are there, and replace those whose content has changed."`
 }
 
 type stackFlags struct {
@@ -36,6 +41,19 @@ func (s stackBuild) Run(t *terminal) error {
 	}
 	defer done()
 	return b.Stack().Ensure(t.ctx, t.stdout, s.Names...)
+}
+
+type stackRefresh struct{ stackFlags }
+
+// Run refreshes them.
+func (s stackRefresh) Run(t *terminal) error {
+	b, done, err := s.builder(t)
+	if err != nil {
+		return err
+	}
+	defer done()
+	_, err = b.Stack().Refresh(t.ctx, t.stdout)
+	return err
 }
 
 type stackList struct{ stackFlags }
@@ -81,4 +99,21 @@ func (s stackFlags) builder(t *terminal) (*builder.Builder, func(), error) {
 		return nil, nil, err
 	}
 	return builder.New(builder.Config{Engine: engine, Namespace: namespace, CAFile: s.CAFile, GoProxy: s.GoProxy}), func() { _ = engine.Close() }, nil
+}
+
+// stackImages lists the base images for the command over SSH.
+func (d *daemonParts) stackImages(ctx context.Context) ([]commands.StackImage, error) {
+	found, err := d.builder.Stack().List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var list []commands.StackImage
+	for _, i := range found {
+		row := commands.StackImage{Name: i.Name, Version: i.Version, Source: i.Source, Size: i.Size, MadeAt: i.CreatedAt}
+		for _, app := range i.Apps {
+			row.Apps = append(row.Apps, deploy.AppName(app))
+		}
+		list = append(list, row)
+	}
+	return list, nil
 }

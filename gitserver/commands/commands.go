@@ -58,6 +58,8 @@ type Config struct {
 	// SBOM writes the packages of a release as a document, in the format "spdx" or
 	// "cyclonedx". nil: there are none.
 	SBOM func(format string, r deploy.Release, i deploy.Inventory) ([]byte, error)
+	// Stack gives the base images that Teal makes itself, by name. nil: there are none.
+	Stack func(ctx context.Context) ([]StackImage, error)
 	// MailSet: a mail server is set, so that alerts leave this machine.
 	MailSet bool
 	// HostFingerprints are those of the SSH server's own keys ("SHA256:…").

@@ -36,6 +36,7 @@
 //	receipt      DEPLOYMENT
 //	sbom         {"app", "release", "image", "system", "packages": [{"kind", "name", "version", "arch",
 //	             "source", "source_version"}], "unknown": ["what could not be told"]}
+//	stack        {"images": [{"name", "version", "source", "size", "made_at", "apps"}]}; size in bytes
 //	config list  {"app", "config": [{"key", "value"}]}; value is there with --show only
 //	domains list {"app", "url", "domains": ["shop.example.com"]}
 //	access list  {"app", "access": [{"user", "right"}]}

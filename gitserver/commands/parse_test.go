@@ -92,7 +92,7 @@ func FuzzRun(f *testing.F) {
 }
 
 func TestJSONIsEverywhereAScriptWouldReadIt(t *testing.T) {
-	want := strings.Fields("apps ps releases deployments receipt sbom patch config_list build-secrets_list domains_list keys_list access_list users_list cron alerts audit whoami")
+	want := strings.Fields("apps ps releases deployments receipt sbom patch config_list build-secrets_list domains_list keys_list access_list users_list cron alerts stack audit whoami")
 	for path, row := range leaves() {
 		if listed := slices.Contains(want, strings.ReplaceAll(path, " ", "_")); row.json != listed {
 			t.Errorf("%s: --json is %v, want %v", path, row.json, listed)

@@ -65,7 +65,7 @@ var table = []group{
 	}},
 	{"Settings of an app", []command{configRow, secretsRow, domainsRow, branchRow, scheduleRow, cronRow, accessRow}},
 	{"You", []command{loginRow, whoamiRow, keysRow}},
-	{"This Teal", []command{alertsRow, usersRow, auditRow, versionRow, helpRow}},
+	{"This Teal", []command{alertsRow, stackRow, usersRow, auditRow, versionRow, helpRow}},
 }
 
 // find gives the row that args name, how it is called ("config set"), and the

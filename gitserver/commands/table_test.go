@@ -28,7 +28,7 @@ func leaves() map[string]*command {
 
 func TestEveryCommandSaysWhatMustBeAuthorized(t *testing.T) {
 	// These need no verb; whoever adds one here has thought about it.
-	free := []string{"apps", "alerts", "whoami", "login", "help", "version", "keys list", "keys add", "keys remove"}
+	free := []string{"apps", "alerts", "stack", "whoami", "login", "help", "version", "keys list", "keys add", "keys remove"}
 	for path, row := range leaves() {
 		t.Run(path, func(t *testing.T) {
 			switch row.scope {
@@ -112,6 +112,7 @@ var matrix = []struct {
 	{[]string{"apps"}, "nick"},
 	{[]string{"ps"}, "nick"},
 	{[]string{"alerts"}, "nick"},
+	{[]string{"stack"}, "nick"},
 	{[]string{"whoami"}, "nick"},
 	{[]string{"login"}, "nick"},
 	{[]string{"keys", "list"}, "nick"},
