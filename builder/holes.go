@@ -133,7 +133,7 @@ func (b *Builder) openHoles(ctx context.Context) (*os.File, error) {
 	if !strings.HasPrefix(b.config.CVEData, "http://") && !strings.HasPrefix(b.config.CVEData, "https://") {
 		return os.Open(b.config.CVEData)
 	}
-	path := filepath.Join(os.TempDir(), "teal-cve-"+hashOf(b.config.Namespace, b.config.CVEData)+".json")
+	path := b.holesCopy()
 	b.fetching.Lock()
 	defer b.fetching.Unlock()
 	info, err := os.Lstat(path)
@@ -148,6 +148,11 @@ func (b *Builder) openHoles(ctx context.Context) (*os.File, error) {
 		return nil, errFetch
 	}
 	return os.Open(path)
+}
+
+// holesCopy is where the copy of a mirror's document is.
+func (b *Builder) holesCopy() string {
+	return filepath.Join(os.TempDir(), "teal-cve-"+hashOf(b.config.Namespace, b.config.CVEData)+".json")
 }
 
 func (b *Builder) fetchHoles(ctx context.Context, path string) (err error) {

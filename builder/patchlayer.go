@@ -17,16 +17,16 @@ func (b *Builder) layered(ctx context.Context, req deploy.PatchRequest, patched 
 	if err != nil {
 		return deploy.Patched{}, err
 	}
-	wanted := lacking(list, req.Pending.Changes, patched.Settings.Patch.Scope)
-	if len(wanted) == 0 || list.Of(deploy.PackageDeb) == 0 {
+	if list.Of(deploy.PackageDeb) == 0 || list.Distro != "debian" || list.Codename == "" {
 		return patched, nil
+	}
+	wanted, err := b.lacking(ctx, patched, list.Codename)
+	if err != nil || len(wanted) == 0 {
+		return patched, err
 	}
 	pristine, err := b.config.Engine.ImageInspect(ctx, patched.Image)
 	if err != nil {
 		return deploy.Patched{}, fmt.Errorf("look at image %s: %w", patched.Image, engineError(ctx, b.config.Engine, err))
-	}
-	if err := b.stack.Ensure(ctx, log, scanImage); err != nil {
-		return deploy.Patched{}, err
 	}
 	ref := b.nameOf(pristine)
 	sources, err := b.stack.sources(ctx, list.Codename)
@@ -55,24 +55,24 @@ func (b *Builder) layered(ctx context.Context, req deploy.PatchRequest, patched 
 	return patched, nil
 }
 
-// lacking lists as "name=version" the updates that an image does not have.
-func lacking(list deploy.Inventory, pending []deploy.Change, scope deploy.PatchScope) []string {
-	has := map[string]bool{}
-	for _, p := range list.Packages {
-		if p.Kind == deploy.PackageDeb {
-			has[p.Name+"="+p.Version] = true
-		}
+// lacking lists as "name=version" the updates that the rebuilt image does not
+// have. What runs now is no measure: it may have had a layer.
+func (b *Builder) lacking(ctx context.Context, rebuilt deploy.Patched, codename string) ([]string, error) {
+	status, err := b.lists().Status(ctx, rebuilt.Image)
+	if err != nil {
+		return nil, fmt.Errorf("read the packages of %s: %w", rebuilt.Image, engineError(ctx, b.config.Engine, err))
+	}
+	found, err := b.stack.scan(ctx, []scanned{{status: status, codename: codename}})
+	if err != nil {
+		return nil, err
 	}
 	var wanted []string
-	for _, c := range pending {
-		if c.Kind != deploy.PackageDeb || c.Old == "" || c.New == "" || scope == deploy.ScopeSecurity && !c.Security {
-			continue
-		}
-		if has[c.Name+"="+c.Old] {
+	for _, c := range found[0].changes {
+		if rebuilt.Settings.Patch.Scope != deploy.ScopeSecurity || c.Security {
 			wanted = append(wanted, c.Name+"="+c.New)
 		}
 	}
-	return wanted
+	return wanted, nil
 }
 
 // layerDockerfile installs exactly those versions, as root, and gives the image

@@ -67,7 +67,7 @@ func (b *Builder) look(ctx context.Context, id string) (l look, err error) {
 	if err != nil {
 		return l, err
 	}
-	l.Unknown = beyond(list)
+	l.Unknown, l.Pushed = beyond(list), pushed(list)
 	if list.Of(deploy.PackageDeb) == 0 || list.Distro != "debian" || list.Codename == "" {
 		return l, nil
 	}
@@ -203,4 +203,25 @@ func beyond(list deploy.Inventory) []string {
 
 func (s *Stack) lists() packages.Reader {
 	return packages.Reader{Engine: s.engine, Namespace: s.namespace}
+}
+
+// pushed says what an image holds that comes with the app's own lock files, and
+// which Go its program was made with.
+func pushed(list deploy.Inventory) (all []string) {
+	modules := list.Of(deploy.PackageGo)
+	for _, p := range list.Packages {
+		if p.Kind == deploy.PackageGo && p.Name == "stdlib" {
+			modules--
+			all = append(all, "Go "+p.Version+", which the program was built with, if not by teal/go")
+		}
+	}
+	for _, k := range []struct {
+		n    int
+		what string
+	}{{modules, "Go modules"}, {list.Of(deploy.PackageNPM), "npm packages"}, {list.Of(deploy.PackagePyPI), "Python packages"}} {
+		if k.n > 0 {
+			all = append(all, fmt.Sprintf("%d %s, as the app's own files have them", k.n, k.what))
+		}
+	}
+	return all
 }

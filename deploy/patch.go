@@ -46,6 +46,8 @@ type Pending struct {
 	// Bases are the images it was built on that have changed since: what that
 	// means for its packages shows only when it is built anew.
 	Bases []string `json:"bases,omitempty"`
+	// Pushed says what only a push changes, one line each: nothing is looked up of it.
+	Pushed []string `json:"pushed,omitempty"`
 	// Unknown says what can't be told, one line each.
 	Unknown []string `json:"unknown,omitempty"`
 	// Remedy is what a patch run would do: "rebase onto teal/python".

@@ -52,13 +52,14 @@ func (j *job) planPatch(ctx context.Context) error {
 	if j.flags.on("json") {
 		return j.document(map[string]any{
 			"app": j.app.Name, "release": plan.Live.Number, "changes": append([]deploy.Change{}, p.Changes...),
-			"bases": append([]string{}, p.Bases...), "unknown": append([]string{}, p.Unknown...),
+			"bases": append([]string{}, p.Bases...), "unknown": append([]string{}, p.Unknown...), "pushed": append([]string{}, p.Pushed...),
 			"remedy": p.Remedy, "held": plan.Held,
 		})
 	}
 	name := fmt.Sprintf("%s of %s", plan.Live.Name(), j.app.Name)
 	if p.None() {
 		j.say("%s is up to date: every package is as new as its archive has it.", name)
+		j.pushed(p)
 		return nil
 	}
 	j.say("%s: %d updates, %d of them for security", name, len(p.Changes), p.Security())
@@ -68,6 +69,7 @@ func (j *job) planPatch(ctx context.Context) error {
 	for _, line := range p.Unknown {
 		j.say("Cannot tell: %s", deploy.Clean(line, 300))
 	}
+	j.pushed(p)
 	j.changes(p.Changes)
 	j.say("\nA patch run would %s, and deploy the result if its packages differ.", deploy.Clean(p.Remedy, 200))
 	if plan.Held != "" {
@@ -75,6 +77,13 @@ func (j *job) planPatch(ctx context.Context) error {
 	}
 	j.remark("next: %s", j.Hint.Command("patch", string(j.app.Name), "--now"))
 	return nil
+}
+
+// pushed says what no patch run looks at.
+func (j *job) pushed(p deploy.Pending) {
+	for _, line := range p.Pushed {
+		j.say("Only a push changes: %s", deploy.Clean(line, 200))
+	}
 }
 
 // changes lists packages that differ.

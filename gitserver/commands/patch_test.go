@@ -9,6 +9,8 @@ import (
 func TestDryRunSaysWhatAPatchWouldChangeAndChangesNothing(t *testing.T) {
 	w := newWorld(t)
 	w.run("dora", "patch", "shop", "--dry-run").want(t, ExitDone, "v14 of shop is up to date")
+	w.pending = deploy.Pending{Pushed: []string{"7 Go modules"}}
+	w.run("dora", "patch", "shop", "--dry-run").want(t, ExitDone, "is up to date", "Only a push changes: 7 Go modules")
 	w.pending = deploy.Pending{
 		Changes: []deploy.Change{{Kind: "deb", Name: "libssl3", Old: "3.0.15-1", New: "3.0.17-1", Security: true, CVEs: []string{"CVE-2026-1"}}},
 		Bases:   []string{"debian:12"}, Unknown: []string{"the rest"}, Remedy: "build it anew",

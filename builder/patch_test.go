@@ -1,0 +1,181 @@
+package builder
+
+import (
+	"archive/tar"
+	"bytes"
+	"io"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/docker/docker/api/types/image"
+
+	"teal/deploy"
+)
+
+// detected makes by hand an image as it comes of a detected app on an older
+// teal/base: its libssl3 is one that never was.
+func (b *bench) detected(extra string) deploy.Release {
+	b.t.Helper()
+	ctx := b.t.Context()
+	if err := b.Stack().Ensure(ctx, &lockedBuffer{}, "base", "apt"); err != nil {
+		b.t.Fatal(err)
+	}
+	status, err := b.lists().Status(ctx, "teal/base")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	old := regexp.MustCompile(`(?s)(Package: libssl3\n.*?\nVersion: )[^\n]+`).ReplaceAll(status, []byte("${1}3.0.20-1~deb12u2"))
+	old = append(old, extra...)
+	var root bytes.Buffer
+	w := tar.NewWriter(&root)
+	for name, data := range map[string]string{"app/main": "the app of " + b.ns, "var/lib/dpkg/status": string(old), "etc/os-release": "ID=debian\nVERSION_CODENAME=bookworm\nPRETTY_NAME=\"Debian 12\"\n"} {
+		if err := writeFile(w, name, 0o644, []byte(data)); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		b.t.Fatal(err)
+	}
+	r, err := b.engine.ImageImport(ctx, image.ImportSource{Source: &root, SourceName: "-"}, "teal-"+b.ns+"/shop:1", image.ImportOptions{Changes: []string{
+		"LABEL " + labelNamespace + "=" + b.ns + " " + labelApp + "=shop", "LABEL " + labelBuildKind + "=Python",
+		"LABEL " + labelBuildOn + "=teal/base " + labelBuildBase + "=sha256:gone", "LABEL " + labelBuildPaths + "=/app",
+		`ENV GREETING="it costs \$5"`, "USER 1001", "WORKDIR /app", "EXPOSE 8080", `CMD ["/app/main", "a \"b\""]`,
+	}})
+	if err == nil {
+		_, err = io.Copy(io.Discard, r)
+		_ = r.Close()
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	found, err := b.engine.ImageInspect(ctx, "teal-"+b.ns+"/shop:1")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return deploy.Release{App: "shop", Number: 1, Image: found.ID, Settings: deploy.DefaultSettings()}
+}
+
+// patch makes the image anew, as a patch run does.
+func (b *bench) patch(live deploy.Release, req deploy.BuildRequest) (deploy.Patched, []deploy.Change, string) {
+	b.t.Helper()
+	ctx := b.t.Context()
+	before, err := b.Packages(ctx, live.Image)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	found, err := b.Pending(ctx, live.Image)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Logf("pending: %s; would %s", found[0], found[0].Remedy)
+	var log lockedBuffer
+	req.Refresh = true
+	done := timed(b.t, "patch")
+	patched, err := b.Patch(ctx, deploy.PatchRequest{BuildRequest: req, Live: live, Before: before, Pending: found[0]}, &log)
+	done()
+	if err != nil {
+		b.t.Fatalf("%v\n%s", err, log.String())
+	}
+	after, err := b.Packages(ctx, patched.Image)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return patched, deploy.Compare(before, after), log.String()
+}
+
+func TestDetectedAppIsLaidOverTheNewerBaseBitByBit(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	live := b.detected("")
+	patched, changes, log := b.patch(live, request(tiny("not built")))
+	if len(changes) != 1 || changes[0].Name != "libssl3" || changes[0].Old != "3.0.20-1~deb12u2" {
+		t.Fatalf("changes: %v\n%s", changes, log)
+	}
+	contains(t, patched.Remedy, "laid over the newer teal/base")
+	text, err := b.stack.fileOf(t.Context(), patched.Image, "/app/main")
+	if err != nil || string(text) != "the app of "+b.ns {
+		t.Errorf("the app became %q, %v", text, err)
+	}
+	found, err := b.engine.ImageInspect(t.Context(), patched.Image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := found.Config
+	if c.User != "1001" || c.WorkingDir != "/app" || len(c.Cmd) != 2 || c.Cmd[1] != `a "b"` || !strings.Contains(strings.Join(c.Env, "\n"), "GREETING=it costs $5") {
+		t.Errorf("configuration: %+v", c)
+	}
+	if _, ok := c.ExposedPorts["8080/tcp"]; !ok || c.Labels[labelBuildBase] == "sha256:gone" || c.Labels[labelBuildPaths] != "/app" {
+		t.Errorf("ports %v, labels %v", c.ExposedPorts, c.Labels)
+	}
+	// And again: the next rebase goes on from this one, and finds nothing.
+	live.Image = patched.Image
+	again, changes, _ := b.patch(live, request(tiny("not built")))
+	if len(changes) > 0 || again.Image != patched.Image {
+		t.Errorf("again: %v, %s became %s", changes, patched.Image, again.Image)
+	}
+}
+
+func TestRebaseThatWouldLosePackagesBecomesABuild(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	live := b.detected("\nPackage: libvital1\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.0-1\n")
+	patched, _, log := b.patch(live, request(tiny(b.ns)))
+	contains(t, log, "the newer teal/base does not have libvital1: building the app anew")
+	contains(t, patched.Remedy, "built anew")
+}
+
+func TestUpdatesThatABaseDoesNotHaveAreLaidOverTheImage(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	// The base is as new as it gets; a step of the app's own brings an old package back.
+	source := func(layer string) fsSource {
+		return files("Dockerfile", "FROM teal/apt\nUSER root\n"+
+			`RUN ["/bin/sh", "-c", "apt-get -qq update && apt-get -qq -y --allow-downgrades install libssl3/bookworm && rm -rf /var/lib/apt/lists/*"]`+"\nCOPY a /a\nUSER 1001\n", "a", b.ns, "teal.toml", layer)
+	}
+	if err := b.Stack().Ensure(t.Context(), &lockedBuffer{}, "apt"); err != nil {
+		t.Fatal(err)
+	}
+	built, _ := b.build(request(source("")))
+	live := deploy.Release{App: "shop", Number: 1, Image: built.Image, Settings: built.Settings}
+	without, changes, _ := b.patch(live, request(source("")))
+	if len(changes) > 0 || without.Image != live.Image {
+		t.Errorf("without a layer: %v", changes)
+	}
+	patched, changes, log := b.patch(live, request(source("[patch]\nlayer = true\n")))
+	if len(changes) != 1 || changes[0].Name != "libssl3" || compareVersions(changes[0].Old, changes[0].New) >= 0 {
+		t.Fatalf("changes: %v\n%s", changes, log)
+	}
+	contains(t, patched.Remedy, "updates laid over the image")
+	found, err := b.engine.ImageInspect(t.Context(), patched.Image)
+	if err != nil || found.Config.User != "1001" {
+		t.Errorf("the image's user: %v, %v", found.Config.User, err)
+	}
+	live.Image = patched.Image
+	again, changes, log := b.patch(live, request(source("[patch]\nlayer = true\n")))
+	if len(changes) > 0 || len(found.RootFS.Layers) == 0 {
+		t.Errorf("again: %v\n%s", changes, log)
+	}
+	if now, err := b.engine.ImageInspect(t.Context(), again.Image); err != nil || len(now.RootFS.Layers) > len(found.RootFS.Layers) {
+		t.Errorf("layers pile up: %d became %d (%v)", len(found.RootFS.Layers), len(now.RootFS.Layers), err)
+	}
+}
+
+func TestWhatCannotBeToldIsSaid(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	built, _ := b.build(request(files(
+		"Dockerfile", "FROM scratch\nCOPY . /\n",
+		"lib/apk/db/installed", "P:musl\nV:1.2.4-r1\nA:x86_64\n\n",
+		"etc/os-release", "ID=alpine\nVERSION_ID=3.18.2\nPRETTY_NAME=\"Alpine Linux v3.18\"\n", "x", b.ns)))
+	scratch, _ := b.build(request(tiny(b.ns)))
+	all, err := b.Pending(t.Context(), built.Image, scratch.Image, "sha256:"+strings.Repeat("0", 64))
+	if err != nil {
+		t.Fatal(err)
+	}
+	contains(t, strings.Join(all[0].Unknown, "\n"), "what is out of date in Alpine Linux v3.18")
+	if !all[1].None() {
+		t.Errorf("nothing is in an image from scratch, and %s", all[1])
+	}
+	contains(t, strings.Join(all[2].Unknown, "\n"), "the image is gone")
+}
