@@ -16,7 +16,7 @@ import (
 // address and host that lead to each, by name.
 func pageWorld(t *testing.T) (r *testRouter, at map[string][2]string) {
 	r = startRouter(t, Config{
-		Domain: "teal.test", Limits: Limits{AnswerHead: 20 * time.Millisecond, MaxInFlight: 1, MaxWaiting: 1},
+		Domain: "teal.test", Limits: Limits{AnswerHead: 150 * time.Millisecond, MaxInFlight: 1, MaxWaiting: 1},
 		PreviewAllowed: func(req *http.Request) bool { return req.Host != "closed.teal.test" },
 	})
 	at = map[string][2]string{"no app": {r.plain, "shop.teal.test"}, "preview closed": {r.preview, "closed.teal.test"}}

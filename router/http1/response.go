@@ -1,5 +1,7 @@
 package http1
 
+import "bytes"
+
 // Response is the head of a response.
 type Response struct {
 	Head
@@ -74,11 +76,12 @@ func (r *Response) parseLine(line span) *Error {
 	return nil
 }
 
-// judge takes from the fields what the message and its connection are. The
-// same Content-Length twice is one; everything else that is repeated or in
-// conflict is refused.
+// judge takes from the fields what the message and its connection are. A
+// Content-Length that is repeated to the letter is one; everything else that
+// is repeated or in conflict is refused.
 func (r *Response) judge() *Error {
 	codings, keep := 0, false
+	var length []byte
 	for _, f := range r.Fields {
 		switch f.Name {
 		case ContentLength:
@@ -86,10 +89,10 @@ func (r *Response) judge() *Error {
 			if err != nil {
 				return err
 			}
-			if r.HasLength && n != r.Length {
+			if r.HasLength && !bytes.Equal(r.Value(f), length) {
 				return errLengths
 			}
-			r.Length, r.HasLength = n, true
+			r.Length, r.HasLength, length = n, true, r.Value(f)
 		case TransferEncoding:
 			if codings++; codings > 1 || !EqualFold(r.Value(f), "chunked") {
 				return errCoding
