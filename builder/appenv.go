@@ -20,7 +20,7 @@ type appVariable struct {
 // takeEnv takes what the app wants in its environment: values for what is not
 // set, secrets that are made once, and names that must be set by a person.
 func (d *declared) takeEnv(env map[string]json.RawMessage, s *deploy.Settings, set []string) error {
-	var missing, defaults []string
+	var defaults []string
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		if !argName.MatchString(name) {
 			return appJSONError("env: %q is not a name: letters, digits and '_'", deploy.Clean(name, 60))
@@ -42,17 +42,22 @@ func (d *declared) takeEnv(env map[string]json.RawMessage, s *deploy.Settings, s
 			s.Env[name] = *v.Value
 			defaults = append(defaults, name)
 		case v.Required == nil || *v.Required:
-			missing = append(missing, name)
+			d.missing = append(d.missing, name)
 		}
 	}
 	if len(defaults) > 0 {
 		d.note("app.json: values for what is not set: %s", strings.Join(defaults, ", "))
 	}
-	if len(missing) > 0 {
-		return failure("app.json requires "+strings.Join(missing, ", ")+", and nothing is set",
-			"set it, then push again: config set APP "+strings.Join(missing, "=… ")+"=…", nil, nil)
-	}
 	return nil
+}
+
+// complete refuses an app whose environment lacks what app.json requires.
+func (d *declared) complete() error {
+	if len(d.missing) == 0 {
+		return nil
+	}
+	return failure("app.json requires "+strings.Join(d.missing, ", ")+", and nothing is set",
+		"set it, then push again: config set APP "+strings.Join(d.missing, "=… ")+"=…", nil, nil)
 }
 
 // readVariable reads a value that is a string, or an object.

@@ -21,6 +21,7 @@ func declaredOf(t *testing.T, source fsSource, set ...string) (deploy.Settings, 
 	s := deploy.DefaultSettings()
 	d, err := declare(t.Context(), tree, &s, set)
 	if err == nil {
+		err = d.complete()
 		d.settle(&s, commandOf)
 	}
 	return s, d.notes, err

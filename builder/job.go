@@ -39,6 +39,9 @@ func (b *Builder) Build(ctx context.Context, req deploy.BuildRequest, log io.Wri
 	if err := j.open(ctx); err != nil {
 		return deploy.Built{}, err
 	}
+	if err := j.declared.complete(); err != nil {
+		return deploy.Built{}, err
+	}
 	var err error
 	if j.logins, err = readLogins(b.config.RegistryConfig); err != nil {
 		return deploy.Built{}, err

@@ -98,12 +98,18 @@ func (j *job) chooseDetected(ctx context.Context) error {
 	for _, line := range p.warn {
 		j.progress.say("warning: %s", line)
 	}
-	j.progress.say("Dockerfile written for it:")
+	j.progress.say(dockerfileWritten)
 	for line := range strings.Lines(p.dockerfile) {
-		j.progress.say("%s", strings.TrimRight("   | "+line, " \n"))
+		j.progress.say("%s", strings.TrimRight(shownFile+line, " \n"))
 	}
 	return nil
 }
+
+// How the log shows a Dockerfile that Teal wrote.
+const (
+	dockerfileWritten = "Dockerfile written for it:"
+	shownFile         = "   | "
+)
 
 // settle puts what the app declares into its settings, and says so.
 func (j *job) settle(argv func(string) []string) {

@@ -23,6 +23,7 @@ type declared struct {
 	workers      []declaredWorker
 	cron         []declaredCron
 	notes        []string // for the log
+	missing      []string // names that must be in the environment, and are not
 }
 
 func (d *declared) note(format string, args ...any) {

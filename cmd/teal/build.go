@@ -207,7 +207,7 @@ func (d *daemonParts) buildEdges(pushes gitserver.Limits) (err error) {
 		CheckDomain:     func(host string) error { return deploy.CheckDomain(host, d.Domain) },
 		CheckSchedule:   func(spec string) error { _, err := schedule.ParseSpec(spec); return err },
 		Certificates:    d.certs.OfApp,
-		NextPatch:       d.nextPatchOf, NextCron: d.scheduler.NextCron, SBOM: sbom, Stack: d.stackImages, MailSet: d.Mail.Host != "", HostFingerprints: d.git.HostFingerprints(),
+		NextPatch:       d.nextPatchOf, NextCron: d.scheduler.NextCron, BuildPlan: d.buildPlan, SBOM: sbom, Stack: d.stackImages, MailSet: d.Mail.Host != "", HostFingerprints: d.git.HostFingerprints(),
 		Version: version, Log: d.log,
 	})
 	d.console = console.New(console.Config{

@@ -32,6 +32,7 @@ type cli struct {
 	Serve   serveCommand   `cmd:"" help:"Run the daemon. Needs no configuration: data in one directory, sane ports."`
 	User    userCommand    `cmd:"" help:"Manage users on this machine, also while the daemon runs."`
 	Stack   stackCommand   `cmd:"" help:"Manage the base images that Teal builds on (teal/base, teal/go, teal/node and others)."`
+	Eject   ejectCommand   `cmd:"" help:"Write the Dockerfile that Teal would build an app by into its checkout."`
 	Backup  backupCommand  `cmd:"" help:"Write a consistent copy of the database to a file, also while the daemon runs."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }

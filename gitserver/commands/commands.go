@@ -52,6 +52,10 @@ type Config struct {
 	// NextPatch tells when the app will be patched next; false when it won't be.
 	// nil: not shown.
 	NextPatch func(app deploy.App) (time.Time, bool)
+	// BuildPlan gives the Dockerfile that a build of the commit would go by, with
+	// what was found in comments above it; its error may be a *deploy.Failure. nil:
+	// there is none.
+	BuildPlan func(ctx context.Context, app deploy.AppName, commit string) (string, error)
 	// NextCron tells when a scheduled command runs next; false when no time is
 	// known. nil: not shown.
 	NextCron func(e deploy.CronEntry) (time.Time, bool)

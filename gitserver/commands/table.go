@@ -61,7 +61,7 @@ var table = []group{
 	{"Apps", []command{appsRow, createRow, destroyRow, psRow, logsRow}},
 	{"Deployments", []command{
 		deploymentsRow, releasesRow, receiptRow,
-		rollbackRow, promoteRow, redeployRow, cancelRow, patchRow, sbomRow,
+		rollbackRow, promoteRow, redeployRow, cancelRow, patchRow, sbomRow, buildPlanRow,
 	}},
 	{"Settings of an app", []command{configRow, secretsRow, domainsRow, branchRow, scheduleRow, cronRow, accessRow}},
 	{"You", []command{loginRow, whoamiRow, keysRow}},

@@ -123,6 +123,7 @@ var matrix = []struct {
 	{[]string{"deployments", "shop"}, "vera"},
 	{[]string{"receipt", "shop"}, "vera"},
 	{[]string{"sbom", "shop"}, "vera"},
+	{[]string{"build-plan", "shop"}, "vera"},
 	{[]string{"domains", "list", "shop"}, "vera"},
 	{[]string{"branch", "shop"}, "vera"},
 	{[]string{"schedule", "shop"}, "vera"},

@@ -91,6 +91,7 @@ func newWorld(t *testing.T) *world {
 			}
 			return nil
 		},
+		BuildPlan:       func(context.Context, deploy.AppName, string) (string, error) { return "FROM teal/static\n", nil },
 		DefaultSchedule: "30 3 * * *", MailSet: true, Version: "1.2.3",
 		HostFingerprints: []string{"SHA256:hosthosthost"},
 		Now:              func() time.Time { return noon },

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestEjectedDockerfileIsWhatThePlanSaysAndBuildsTheSameApp: build-plan prints
+// it, eject writes it into the checkout and overwrites nothing, and Teal builds
+// by it from then on.
+func TestEjectedDockerfileIsWhatThePlanSaysAndBuildsTheSameApp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := w.app(t, "anna", "site")
+	writeFile(t, filepath.Join(a.dir, "public", "index.html"), "hello\n", 0o644)
+	a.git("add", "-A").exits(0)
+	a.git("commit", "-q", "-m", "A site").exits(0)
+	a.push().exits(0).says("Dockerfile written for it:", "FROM teal/static")
+	a.answers("/", "hello")
+	plan := w.command(t, "anna", "build-plan", "site").exits(0).says("A site", "# static site: files in public", "public/index.html found", "FROM teal/static")
+
+	w.run(w.bin, "eject", a.dir).exits(0).says("Wrote", "public/index.html found", "git add Dockerfile .dockerignore")
+	written, err := os.ReadFile(filepath.Join(a.dir, "Dockerfile"))
+	if err != nil || !strings.Contains(plan.out, strings.TrimSpace(string(written))) {
+		t.Errorf("eject wrote, %v:\n%s\nand the plan is\n%s", err, written, plan.out)
+	}
+	w.run(w.bin, "eject", a.dir).exits(1).says("is there already", "nothing was written")
+	if again, _ := os.ReadFile(filepath.Join(a.dir, "Dockerfile")); string(again) != string(written) {
+		t.Error("it was overwritten")
+	}
+	writeFile(t, filepath.Join(a.dir, "public", "index.html"), "hello again\n", 0o644)
+	a.git("add", "-A").exits(0)
+	a.git("commit", "-q", "-m", "Our own").exits(0)
+	a.push().exits(0).says("found Dockerfile")
+	a.answers("/", "hello again")
+	w.command(t, "anna", "build-plan", "site").exits(0).says("FROM teal/static")
+
+	empty := t.TempDir()
+	w.run(w.bin, "eject", empty).exits(1).says("nothing to eject: there is no Dockerfile")
+}
