@@ -28,6 +28,10 @@ func TestFullManifestIsRead(t *testing.T) {
 			Gradual: []int{5, 25, 50}, Dwell: 30 * time.Second, Hold: 45 * time.Second, Volumes: map[string]string{"data": "/data"}, Sticky: true, Redirect: true, CheckInterval: 10 * time.Second,
 		},
 		Dockerfile: "docker/Dockerfile", Language: "go", Main: "cmd/web", Args: map[string]string{"FLAVOR": "plain"},
+		crons: []declaredCron{
+			{job: deploy.CronJob{Name: "after", Schedule: "@deploy", Argv: []string{"/app", "warm"}, Timeout: time.Hour}},
+			{line: "bin/clean --all | tee log", job: deploy.CronJob{Name: "nightly", Schedule: "30 3 * * *", Timeout: 2 * time.Hour}},
+		},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -128,7 +132,14 @@ func TestWrongManifestSaysWhere(t *testing.T) {
 		"[limits]\nmemory = 'much'":                         `"much" is not a size`,
 		"[limits]\ncpus = 0":                                "limits.cpus = 0 is out of range",
 		"[limits]\ncpus = nan":                              "limits.cpus = NaN is out of range",
-		"[limits]\npids = 1":                                "limits.pids = 1 is out of range",
+		"[cron.night]\ncommand = 'x'":                       `cron.night needs a schedule, such as schedule = "30 3 * * *"`,
+		"[cron.night]\nschedule = '@daily'":                 `cron.night.command is missing: write it like command = "bin/clean --all"`,
+		"[cron.night]\nschedule = '@daily'\ncommand = ['']": "cron.night.command is missing",
+		"[cron.night]\nschedule = '@daily'\ncommand = 7":    "cron.night.command must be a string or a list of strings",
+		"[cron.night]\nschedule = '@daily'\ncommand = 'x'\ntimeout = '25h'": `cron.night.timeout = "25h0m0s" is out of range`,
+		"[cron.\"a b\"]\nschedule = '@daily'\ncommand = 'x'":                "cron.a b: a name is a letter, then letters, digits",
+		"[cron.night]\nshedule = '@daily'\ncommand = 'x'":                   `there is no key "cron.night.shedule"`,
+		"[limits]\npids = 1": "limits.pids = 1 is out of range",
 	} {
 		_, err := ParseManifest([]byte(text), deploy.DefaultSettings())
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "teal.toml") {

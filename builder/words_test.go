@@ -21,6 +21,7 @@ func TestFailuresSayWhatIsWrong(t *testing.T) {
 		{"empty", files("Dockerfile", "# nothing\n"), "no FROM line", "FROM teal/base"},
 		{"unknown base", files("Dockerfile", "FROM nosuch.invalid/base:1\n"), "the base image nosuch.invalid/base:1 cannot be fetched", "registry"},
 		{"frontend", files("Dockerfile", "# syntax=nosuch.invalid/dockerfile:1\nFROM scratch\n"), `wants to be read by nosuch.invalid/dockerfile:1, which is not pinned`, "remove the line"},
+		{"another app's cache", files("Dockerfile", "FROM scratch\nRUN --mount=type=cache,id=../other,target=/c [\"/x\"]\n"), `a cache mount with ".." in it, which could name another app's cache`, "plain id"},
 		{"unknown stack image", files("Dockerfile", "FROM teal/cobol\n"), "teal/cobol, which is no stack image", "teal/base, teal/apt"},
 		{"nothing found", files("notes.txt", "x"), "no Dockerfile, and nothing else that Teal knows", "go.mod at the root (Go); Cargo.toml (Rust)"},
 		{"Dockerfile not there", files("teal.toml", "[build]\ndockerfile = \"web/Dockerfile\"\n"), "teal.toml names the Dockerfile web/Dockerfile, which is not in the commit", "commit it"},

@@ -20,7 +20,7 @@ func TestAppPageTellsWhatServesAndWhatRests(t *testing.T) {
 		"serves production", "v14", "9a8b7c6", "Speed up search", "10.210.0.3:8080", "18,234",
 		"warm", "v13", "3f2a1bc", "data-countdown", "http://shop.localhost:8888/",
 		"probe answered 500", "git remote add teal ssh://teal.example.com:2222/shop",
-		"shop.example.com", "MODE", "SHA256:ohD8", "● shop v14 · Teal", "in 9 h")
+		"shop.example.com", "MODE", "Scheduled commands", "nightly", "exit &lt;code&gt; 3", "SHA256:ohD8", "● shop v14 · Teal", "in 9 h")
 }
 
 func TestPagesStandWhenTheContainerEngineIsAway(t *testing.T) {
