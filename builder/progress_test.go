@@ -148,3 +148,10 @@ func FuzzDecodeTrace(f *testing.F) {
 		}
 	})
 }
+
+func TestStepOfTheCacheIsToldAsSuch(t *testing.T) {
+	v := vertex{digest: "c", name: "[1/2] COPY . .", cached: true, started: at(1), completed: at(1)}
+	if _, log := shown(1<<20, trace{vertices: []vertex{v}}); log != "#1 [1/2] COPY . .  cached\n" {
+		t.Errorf("got\n%s", log)
+	}
+}
