@@ -79,6 +79,7 @@ type vict struct {
 	run     []string // flags of vict as a build step; "": none
 	base    string   // image; "": scratch, and vict is copied into it
 	release []string // flags of vict as release command; none: no command
+	limit   string   // of the release command; "": the server's
 	start   string   // start timeout; "": 20s
 	top     string   // further lines for the beginning of teal.toml
 	toml    string   // further lines for the end of teal.toml
@@ -125,6 +126,9 @@ func (v vict) manifest() string {
 	b.WriteString(v.top + "\n")
 	if len(v.release) > 0 {
 		fmt.Fprintf(&b, "release = %s\n", words(v.release))
+	}
+	if v.limit != "" {
+		fmt.Fprintf(&b, "release_timeout = %q\n", v.limit)
 	}
 	start := v.start
 	if start == "" {

@@ -78,6 +78,12 @@ var refusals = []refusal{
 		[]string{"vict fails with 9", "half migrated"},
 	},
 	{
+		"release timeout",
+		vict{release: []string{"-sleep", "1m"}, limit: "3s"},
+		"deploy failed: release command failed: not done after 3s",
+		[]string{"half migrated"},
+	},
+	{
 		"start",
 		vict{flags: []string{"-fail", "-exit", "5"}},
 		"deploy failed: start failed: the app ended with exit code 5 after",

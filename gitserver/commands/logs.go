@@ -19,6 +19,7 @@ var logsRow = command{
 		{name: "follow", short: "f", help: "go on with what is written from now on"},
 		{name: "lines", short: "n", value: "N", help: "only the last N lines (of the app: 100)"},
 		{name: "deployment", value: "ID", help: "the log of that deployment"},
+		{name: "release-command", help: "of a deployment (the newest): what its release command wrote, alone"},
 		{name: "app", help: "what the app writes, even while a deployment is under way"},
 	},
 	examples: []string{"logs shop", "logs shop -f", "logs shop -n 500", "logs shop --deployment 17"},
@@ -35,11 +36,17 @@ func runLogs(ctx context.Context, j *job) error {
 		if err != nil {
 			return err
 		}
+		if j.flags.on("release-command") {
+			return j.releaseLog(ctx, d)
+		}
 		return j.deploymentLog(ctx, d, n)
 	}
 	last, err := j.newest(ctx, j.app.Name)
 	if err != nil {
 		return err
+	}
+	if last != nil && j.flags.on("release-command") {
+		return j.releaseLog(ctx, *last)
 	}
 	if last != nil && last.State.Running() && !j.flags.on("app") {
 		return j.deploymentLog(ctx, *last, n)

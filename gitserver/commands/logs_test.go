@@ -146,3 +146,15 @@ func TestCleanerPassesLinesOfAnyShape(t *testing.T) {
 		t.Errorf("a line of %d bytes, last %q", len(got[4]), got[len(got)-2])
 	}
 }
+
+func TestReleaseCommandHasALogOfItsOwn(t *testing.T) {
+	w := newWorld(t)
+	w.begin(deploy.Deployment{Cause: deploy.CausePush}, live(15))
+	w.say(18, "==> Building 3f2a1bc", "step 1", `==> Release command: ["/app" "migrate"]`, "migrating 1 of 2", "migrating 2 of 2", "==> Release command done in 2.1 s", "==> Starting v15")
+	for _, words := range [][]string{{"logs", "shop", "--release-command"}, {"logs", "shop", "--deployment", "18", "--release-command"}} {
+		if r := w.run("vera", words...); r.out != "migrating 1 of 2\nmigrating 2 of 2\n" {
+			t.Errorf("%q: %q", words, r.out)
+		}
+	}
+	w.run("vera", "logs", "shop", "--deployment", "17", "--release-command").want(t, ExitDone, "Deployment 17 ran no release command")
+}
