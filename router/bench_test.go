@@ -6,10 +6,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"runtime"
 	"slices"
 	"sync"
 	"syscall"
@@ -198,4 +200,48 @@ func cpuTime() time.Duration {
 	var u syscall.Rusage
 	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkManyApps is what ten thousand apps cost that have had no request:
+// the time to point at all of them, and the memory of one.
+func BenchmarkManyApps(b *testing.B) {
+	const apps = 10_000
+	for b.Loop() {
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		r := New(Config{Log: slog.New(slog.DiscardHandler)})
+		for i := range apps {
+			in := instanceAt(1, "127.0.0.1:1")
+			in.App = deploy.AppName(fmt.Sprint("app", i))
+			r.Point(deploy.Route{App: in.App, Hosts: []string{fmt.Sprintf("app%d.test", i)}, Live: backendOf(in)})
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/apps, "B/app")
+		runtime.KeepAlive(r)
+	}
+}
+
+func BenchmarkFind(b *testing.B) {
+	for _, apps := range []int{1, 10_000} {
+		b.Run(fmt.Sprint(apps), func(b *testing.B) {
+			t := newTable()
+			hosts := make([]string, apps)
+			for i := range apps {
+				hosts[i] = fmt.Sprintf("app%d.apps.example.com", i)
+				t.set(hosts[i], &entry{})
+			}
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				if t.find(hosts[i]) == nil {
+					b.Fatal("not found")
+				}
+				if i++; i == apps {
+					i = 0
+				}
+			}
+		})
+	}
 }

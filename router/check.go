@@ -90,7 +90,7 @@ func (r *Router) runChecks(ctx context.Context) {
 // room come with the next tick.
 func (c *checker) startDue(ctx context.Context) {
 	now := c.router.now()
-	for _, e := range c.router.table.Load().apps {
+	for _, e := range c.router.table.Load().apps.all() {
 		if !e.checked() {
 			continue
 		}

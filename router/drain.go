@@ -49,7 +49,7 @@ func (r *Router) Drain(ctx context.Context, app deploy.AppName, release int) (cu
 
 // leftBehind gives the front-ends that do not point at the pool.
 func (r *Router) leftBehind(p *pool) []frontEnd {
-	e := r.table.Load().apps[p.app]
+	e := r.table.Load().app(p.app)
 	var fronts []frontEnd
 	for _, f := range [...]frontEnd{production, preview} {
 		if e == nil || !e.serves(f, p) {

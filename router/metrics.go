@@ -76,7 +76,7 @@ func (r *Router) countedApps() []countedApp {
 	t := r.table.Load()
 	out := make([]countedApp, 0, len(r.tallies))
 	for app, tl := range r.tallies {
-		one := countedApp{app: app, tallies: tl, entry: t.apps[app]}
+		one := countedApp{app: app, tallies: tl, entry: t.app(app)}
 		for _, p := range r.pools[app] {
 			one.pools = append(one.pools, p)
 		}

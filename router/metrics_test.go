@@ -162,7 +162,7 @@ func TestMetricsAreNamedAsPrometheusWantsThem(t *testing.T) {
 func TestCountingAndLoggingAllocateNothing(t *testing.T) {
 	r := New(Config{AccessLog: &lines{}})
 	r.Point(deploy.Route{App: "shop", Hosts: []string{"shop.test"}, Sticky: true, Live: backendOf(instanceAt(1, "127.0.0.1:1"), instanceAt(1, "127.0.0.1:2"))})
-	token := r.table.Load().apps["shop"].sides[production].instances[1].token
+	token := r.table.Load().app("shop").sides[production].instances[1].token
 	cookies := []string{"session=1; " + stickyCookie + "=" + token}
 	batch := make([]byte, 0, 2*batchSize)
 	request := func() {
@@ -212,7 +212,7 @@ func TestRetryOverADeadConnectionIsCounted(t *testing.T) {
 func BenchmarkAccounting(b *testing.B) {
 	r := New(Config{AccessLog: io.Discard})
 	r.Point(deploy.Route{App: "shop", Hosts: []string{"shop.test"}, Live: backendOf(instanceAt(1, "127.0.0.1:1"))})
-	e := r.table.Load().apps["shop"]
+	e := r.table.Load().app("shop")
 	b.Run("counters", func(b *testing.B) {
 		b.ReportAllocs()
 		b.RunParallel(func(pb *testing.PB) {

@@ -31,7 +31,7 @@ func pageWorld(t *testing.T) (r *testRouter, at map[string][2]string) {
 	}
 	gone := deadInstance(t, 1)
 	long := func(app string) { // ago it was
-		e := r.table.Load().apps[deploy.AppName(app)]
+		e := r.table.Load().app(deploy.AppName(app))
 		e.emptySince -= int64(2 * startingFor)
 		for _, in := range e.sides[production].instances {
 			in.born -= int64(2 * startingFor)
@@ -51,7 +51,7 @@ func pageWorld(t *testing.T) (r *testRouter, at map[string][2]string) {
 	})
 	point("held long", deploy.Route{Live: silent, Hold: true, HoldTime: time.Millisecond}, nil)
 	point("held by many", deploy.Route{Live: silent, Hold: true}, func(app string) {
-		r.table.Load().apps[deploy.AppName(app)].gate.waiting.Add(5)
+		r.table.Load().app(deploy.AppName(app)).gate.waiting.Add(5)
 	})
 	at["no preview"] = [2]string{r.preview, "no-release.teal.test"}
 	return r, at

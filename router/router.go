@@ -89,7 +89,7 @@ func (r *Router) Point(route deploy.Route) {
 	defer r.mu.Unlock()
 	r.seen++
 	next := r.table.Load().clone()
-	before := next.apps[route.App]
+	before := next.app(route.App)
 	e := &entry{route: route, gate: gateOf(route.Hold, before), tallies: r.tallies[route.App]}
 	if e.tallies == nil {
 		e.tallies = newTallies(route.App)
@@ -124,11 +124,11 @@ func (r *Router) Remove(app deploy.AppName) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	next := r.table.Load().clone()
-	old := next.apps[app]
+	old := next.app(app)
 	if old == nil {
 		return
 	}
-	delete(next.apps, app)
+	next.apps.put(string(app), nil)
 	delete(r.tallies, app)
 	for _, host := range old.route.Hosts {
 		r.giveUp(next, host, app)
@@ -140,7 +140,7 @@ func (r *Router) Remove(app deploy.AppName) {
 
 // swap makes next the table. From here on no request starts on what next does not name.
 func (r *Router) swap(next *table) {
-	next.fallback = next.apps[r.config.DefaultApp]
+	next.fallback = next.app(r.config.DefaultApp)
 	old := r.table.Swap(next)
 	close(old.replaced)
 	if r.config.Repointed != nil {
@@ -152,11 +152,11 @@ func (r *Router) swap(next *table) {
 // be called at any time.
 func (r *Router) Hosts() map[string]deploy.AppName {
 	t := r.table.Load()
-	hosts := make(map[string]deploy.AppName, len(t.hosts)+len(t.wild))
-	for host, e := range t.hosts {
+	hosts := make(map[string]deploy.AppName, t.hosts.count+t.wild.count)
+	for host, e := range t.hosts.all() {
 		hosts[host] = e.route.App
 	}
-	for suffix, e := range t.wild {
+	for suffix, e := range t.wild.all() {
 		hosts["*"+suffix] = e.route.App
 	}
 	return hosts
@@ -167,14 +167,14 @@ func (r *Router) Hosts() map[string]deploy.AppName {
 func (r *Router) place(t *table, e *entry) {
 	app := e.route.App
 	e.route.Hosts = plainHosts(e.route.Hosts)
-	if old := t.apps[app]; old != nil {
+	if old := t.app(app); old != nil {
 		for _, host := range old.route.Hosts {
 			if !slices.Contains(e.route.Hosts, host) {
 				r.giveUp(t, host, app)
 			}
 		}
 	}
-	t.apps[app] = e
+	t.apps.put(string(app), e)
 	for _, host := range e.route.Hosts {
 		if !slices.Contains(r.claims[host], app) {
 			r.claims[host] = append(r.claims[host], app)
@@ -196,7 +196,7 @@ func (r *Router) giveUp(t *table, host string, app deploy.AppName) {
 		return
 	}
 	r.claims[host] = left
-	t.set(host, t.apps[left[0]])
+	t.set(host, t.app(left[0]))
 }
 
 func plainHosts(hosts []string) []string {
@@ -242,7 +242,7 @@ func (r *Router) side(counted *tallies, app deploy.AppName, b deploy.Backend, ch
 // retire closes the idle connections to what the table no longer names, and
 // forgets the oldest of the app's releases that nothing points at.
 func (r *Router) retire(app deploy.AppName) {
-	e := r.table.Load().apps[app]
+	e := r.table.Load().app(app)
 	var unused []*pool
 	for _, p := range r.pools[app] {
 		p.keepOnly(func(in *instance) bool {

@@ -51,10 +51,10 @@ type InstanceStats struct {
 // Stats gives every app in the table, by name.
 func (r *Router) Stats() []AppStats {
 	t := r.table.Load()
-	all := make([]AppStats, 0, len(t.apps))
-	for app, e := range t.apps {
+	all := make([]AppStats, 0, t.apps.count)
+	for app, e := range t.apps.all() {
 		one := AppStats{
-			App:     app,
+			App:     deploy.AppName(app),
 			Hosts:   slices.Clone(e.route.Hosts),
 			Live:    r.backendStats(&e.sides[production]),
 			Preview: r.backendStats(&e.sides[preview]),

@@ -1,7 +1,6 @@
 package router
 
 import (
-	"maps"
 	"math/rand/v2"
 	"strings"
 
@@ -26,9 +25,9 @@ func (f frontEnd) String() string {
 // table is the snapshot that requests are routed by. It is never changed:
 // Point makes another one and swaps the pointer.
 type table struct {
-	hosts map[string]*entry // exact, as plainHost gives them
-	wild  map[string]*entry // "*.example.com" is kept as ".example.com"
-	apps  map[deploy.AppName]*entry
+	hosts index // exact, as plainHost gives them
+	wild  index // "*.example.com" is kept as ".example.com"
+	apps  index
 	// fallback answers the hosts that nobody has; nil: no app does.
 	fallback *entry
 	// replaced is closed when a newer table has taken this one's place.
@@ -54,32 +53,23 @@ type side struct {
 	tally     *tally
 }
 
-func newTable() *table {
-	return &table{
-		hosts:    map[string]*entry{},
-		wild:     map[string]*entry{},
-		apps:     map[deploy.AppName]*entry{},
-		replaced: make(chan struct{}),
-	}
+func newTable() *table { return &table{replaced: make(chan struct{})} }
+
+// clone gives a table that can be changed before it is the snapshot.
+func (t *table) clone() *table {
+	return &table{hosts: t.hosts, wild: t.wild, apps: t.apps, replaced: make(chan struct{})}
 }
 
-func (t *table) clone() *table {
-	return &table{
-		hosts:    maps.Clone(t.hosts),
-		wild:     maps.Clone(t.wild),
-		apps:     maps.Clone(t.apps),
-		replaced: make(chan struct{}),
-	}
-}
+func (t *table) app(name deploy.AppName) *entry { return t.apps.get(string(name)) }
 
 // find looks a host up: exact first, then a wildcard for exactly one label,
 // then the default app.
 func (t *table) find(host string) *entry {
-	if e := t.hosts[host]; e != nil {
+	if e := t.hosts.get(host); e != nil {
 		return e
 	}
 	if i := strings.IndexByte(host, '.'); i > 0 {
-		if e := t.wild[host[i:]]; e != nil {
+		if e := t.wild.get(host[i:]); e != nil {
 			return e
 		}
 	}
@@ -88,15 +78,11 @@ func (t *table) find(host string) *entry {
 
 // set makes e the entry of the host (nil: of none).
 func (t *table) set(host string, e *entry) {
-	m := t.hosts
 	if suffix, ok := strings.CutPrefix(host, "*"); ok {
-		m, host = t.wild, suffix
-	}
-	if e == nil {
-		delete(m, host)
+		t.wild.put(suffix, e)
 		return
 	}
-	m[host] = e
+	t.hosts.put(host, e)
 }
 
 // names tells whether the side still sends requests to the instance.

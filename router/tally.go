@@ -29,15 +29,12 @@ type tally struct {
 type tallies struct{ blue, green, none *tally }
 
 func newTallies(app deploy.AppName) *tallies {
-	of := func(c deploy.Color, drains bool) *tally {
+	of := func(c deploy.Color) *tally {
 		t := &tally{app: app, color: c}
-		t.durations.make(durationBounds)
-		if drains {
-			t.drains.make(drainBounds)
-		}
+		t.durations.bounds, t.drains.bounds = durationBounds, drainBounds
 		return t
 	}
-	return &tallies{blue: of(deploy.Blue, true), green: of(deploy.Green, true), none: of("", false)}
+	return &tallies{blue: of(deploy.Blue), green: of(deploy.Green), none: of("")}
 }
 
 func (t *tallies) of(c deploy.Color) *tally {
@@ -103,40 +100,57 @@ func (t *tally) retried(k faultKind) {
 
 // The upper bounds of the buckets, in seconds.
 var (
-	durationBounds = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
-	drainBounds    = []float64{.01, .1, 1, 5, 10, 30, 60, 300}
+	durationBounds = boundsOf(.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30)
+	drainBounds    = boundsOf(.01, .1, 1, 5, 10, 30, 60, 300)
 )
 
-// histogram counts durations by bucket.
+// histogram counts durations by bucket. Its counters are made with the first
+// one: most of ten thousand apps have had no request yet.
 type histogram struct {
-	bounds []time.Duration
-	counts []atomic.Uint64 // one more than bounds
-	sum    atomic.Int64    // nanoseconds
+	bounds *bounds
+	counts atomic.Pointer[counts]
+	sum    atomic.Int64 // nanoseconds
 }
 
-func (h *histogram) make(seconds []float64) {
-	h.bounds = make([]time.Duration, len(seconds))
+type (
+	bounds []time.Duration
+	counts []atomic.Uint64 // one more than bounds
+)
+
+func boundsOf(seconds ...float64) *bounds {
+	b := make(bounds, len(seconds))
 	for i, s := range seconds {
-		h.bounds[i] = time.Duration(math.Round(s * float64(time.Second)))
+		b[i] = time.Duration(math.Round(s * float64(time.Second)))
 	}
-	h.counts = make([]atomic.Uint64, len(seconds)+1)
+	return &b
 }
 
 func (h *histogram) observe(d time.Duration) {
+	c := h.counts.Load()
+	if c == nil {
+		made := make(counts, len(*h.bounds)+1)
+		h.counts.CompareAndSwap(nil, &made)
+		c = h.counts.Load()
+	}
 	i := 0
-	for i < len(h.bounds) && d > h.bounds[i] {
+	for i < len(*h.bounds) && d > (*h.bounds)[i] {
 		i++
 	}
-	h.counts[i].Add(1)
+	(*c)[i].Add(1)
 	h.sum.Add(int64(d))
 }
 
 // read gives the histogram as Prometheus wants it: cumulative counts by upper bound.
 func (h *histogram) read() (total uint64, sum float64, below map[float64]uint64) {
-	below = make(map[float64]uint64, len(h.bounds))
-	for i, bound := range h.bounds {
-		total += h.counts[i].Load()
+	below = make(map[float64]uint64, len(*h.bounds))
+	c := h.counts.Load()
+	if c == nil {
+		made := make(counts, len(*h.bounds)+1)
+		c = &made
+	}
+	for i, bound := range *h.bounds {
+		total += (*c)[i].Load()
 		below[bound.Seconds()] = total
 	}
-	return total + h.counts[len(h.bounds)].Load(), time.Duration(h.sum.Load()).Seconds(), below
+	return total + (*c)[len(*h.bounds)].Load(), time.Duration(h.sum.Load()).Seconds(), below
 }
