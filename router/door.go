@@ -126,24 +126,17 @@ func (d *door) welcome(nc net.Conn, config *tls.Config) {
 	}()
 	c.who = who{addr: addressOf(nc.RemoteAddr().String()), scheme: "http"}
 	c.who.trusted = d.router.trustsClient(c.who.addr)
-	if config != nil {
-		secure, err := d.handshake(c.net, config)
-		if err != nil {
-			d.router.log.Debug("http", "error", err.Error())
-			nc.Close()
-			return
-		}
-		if secure.ConnectionState().NegotiatedProtocol == "h2" {
-			d.handed.give(secure)
-			return
-		}
-		c.net, c.who.scheme = secure, "https"
-	}
-	c.src.init(c.net, &requestBuffers, 0)
-	c.src.exactly(d.router.limits.ReadHeader)
-	if c.src.fill() != nil {
-		c.net.Close()
+	if config != nil && !c.secure(c.net, config) || !c.firstBytes() {
 		return
+	}
+	if config == nil && d.tls != nil && d.end == preview && c.src.atHand()[0] == tlsHandshake {
+		config = d.tls // the preview speaks TLS at the same port
+		over := &begun{Conn: c.net, early: append([]byte(nil), c.src.atHand()...)}
+		c.src.free()
+		c.src = source{}
+		if !c.secure(over, config) || !c.firstBytes() {
+			return
+		}
 	}
 	if config == nil && c.speaksHTTP2() {
 		d.handed.give(&begun{Conn: nc, early: append([]byte(nil), c.src.atHand()...)})
@@ -151,6 +144,37 @@ func (d *door) welcome(nc net.Conn, config *tls.Config) {
 		return
 	}
 	c.serve()
+}
+
+// tlsHandshake is the first byte of a TLS connection (RFC 8446 §5.1), and of
+// no request.
+const tlsHandshake = 0x16
+
+// secure goes on over TLS; false: the connection is not this goroutine's any more.
+func (c *clientConn) secure(over net.Conn, config *tls.Config) bool {
+	tlsConn, err := c.door.handshake(over, config)
+	switch {
+	case err != nil:
+		c.door.router.log.Debug("http", "error", err.Error())
+		over.Close()
+		return false
+	case tlsConn.ConnectionState().NegotiatedProtocol == "h2":
+		c.door.handed.give(tlsConn)
+		return false
+	}
+	c.net, c.who.scheme = tlsConn, "https"
+	return true
+}
+
+// firstBytes waits for the first bytes; false: there are none.
+func (c *clientConn) firstBytes() bool {
+	c.src.init(c.net, &requestBuffers, 0)
+	c.src.exactly(c.door.router.limits.ReadHeader)
+	if c.src.fill() != nil {
+		c.net.Close()
+		return false
+	}
+	return true
 }
 
 // socketOf gives the socket below a connection whose first bytes another one

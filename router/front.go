@@ -55,20 +55,20 @@ func (x *exchange) requestID() string { return string(x.appendID(nil)) }
 // serve takes the request through, which guard has let in.
 func (x *exchange) serve() {
 	x.classify()
-	if x.front == preview && !x.mayPreview() {
-		return
-	}
 	if answer, ok := x.router.challenge(x.front, x.method, x.host, peek(x.req.Target())); ok {
 		x.say(http.StatusOK, "text/plain", answer, "")
 		return
 	}
 	e := x.router.table.Load().find(x.host)
-	if e == nil {
-		x.page(pageNoApp(x))
+	if to := x.redirect(e); to != "" {
+		x.say(http.StatusPermanentRedirect, "text/plain; charset=utf-8", "This is served at "+to+"\n", to)
 		return
 	}
-	if to := x.router.redirect(e, x.front, x.secure(), x.host, peek(x.req.Target())); to != "" {
-		x.say(http.StatusPermanentRedirect, "text/plain; charset=utf-8", "This is served at "+to+"\n", to)
+	if x.front == preview && !x.mayPreview() {
+		return
+	}
+	if e == nil {
+		x.page(pageNoApp(x))
 		return
 	}
 	if e.route.Sticky || e.route.Share > 0 || e.route.Hold {

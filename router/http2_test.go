@@ -18,8 +18,11 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"teal/deploy"
 )
 
 // certificateFiles writes a self-signed certificate for shop.test.
@@ -198,5 +201,45 @@ func TestConnectionFieldsAreRefusedInHTTP2(t *testing.T) {
 		if guard(req) == nil {
 			t.Errorf("%q is let in", req.Method+" "+req.RequestURI+" "+req.Host)
 		}
+	}
+}
+
+func TestPreviewSpeaksTLSAtTheSamePort(t *testing.T) {
+	asked := atomic.Bool{}
+	r := startRouter(t, Config{
+		TLS: ownTLS(t), Secured: func(host string) bool { return host == "shop.test" },
+		PreviewAllowed: func(*http.Request) bool { asked.Store(true); return true },
+	})
+	in := startApp(t, 2, func(w http.ResponseWriter, q *http.Request) { io.WriteString(w, q.Header.Get("X-Forwarded-Proto")) })
+	r.Point(deploy.Route{App: "shop", Hosts: []string{"shop.test", "bare.test"}, Preview: backendOf(in), Redirect: true})
+	plain := clientTo(t, r.preview)
+	if netHTTP { // speaks TLS where it is told to only
+		if status, body := get(t, plain, "http://shop.test:8888/"); status != 200 || body != "http" {
+			t.Errorf("answered %d %q", status, body)
+		}
+		return
+	}
+	resp, err := plain.Get("http://shop.test:8888//a%2Fb?x=%zz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if to := resp.Header.Get("Location"); resp.StatusCode != 308 || to != "https://shop.test:8888//a%2Fb?x=%zz" || asked.Load() {
+		t.Errorf("without TLS it answers %d to %q (the password was asked for: %t)", resp.StatusCode, to, asked.Load())
+	}
+	if status, body := get(t, plain, "http://bare.test:8888/"); status != 200 || body != "http" {
+		t.Errorf("a host without a certificate answers %d %q", status, body)
+	}
+	h1 := clientTo(t, r.preview)
+	h1.Transport.(*http.Transport).TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
+	for name, c := range map[string]*http.Client{"HTTP/1.1": h1, "HTTP/2": clientHTTP2(t, r.preview, true)} {
+		for range 3 {
+			if status, body := get(t, c, "https://shop.test:8888/"); status != 200 || body != "https" {
+				t.Errorf("over TLS, %s: %d %q", name, status, body)
+			}
+		}
+	}
+	if status, body := get(t, clientHTTP2(t, r.preview, false), "http://bare.test:8888/"); status != 200 || body != "http" {
+		t.Errorf("h2c answers %d %q", status, body)
 	}
 }

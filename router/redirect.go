@@ -24,13 +24,29 @@ func (r *Router) challenge(end frontEnd, method, host, target string) (answer st
 // redirect gives where a request that came without TLS is sent: to the same
 // host over TLS, with path and query byte for byte. "": nowhere, it is
 // answered as it is, as is everything for a host without a certificate: a
-// visitor is not sent to a page that can't be shown. host is a plainHost,
-// target has the query.
-func (r *Router) redirect(e *entry, end frontEnd, secure bool, host, target string) string {
-	if secure || end != production || !e.route.Redirect || r.config.Secured == nil || !r.config.Secured(host) {
+// visitor is not sent to a page that can't be shown. On the preview, which
+// speaks TLS at the same port, it comes before the question for a password.
+func (x *exchange) redirect(e *entry) string {
+	c := &x.router.config
+	if e == nil || !e.route.Redirect || c.Secured == nil || x.secure() || !c.Secured(x.host) {
 		return ""
 	}
-	return "https://" + host + r.config.SecurePort + target
+	port := c.SecurePort
+	if x.front == preview {
+		if c.NetHTTP {
+			return ""
+		}
+		port = portOf(string(x.req.Host()))
+	}
+	return "https://" + x.host + port + string(x.req.Target())
+}
+
+// portOf gives ":8888" of a valid Host field; "" when it names no port.
+func portOf(host string) string {
+	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
+		return host[i:]
+	}
+	return ""
 }
 
 // secure tells whether the client has used TLS: with us, or with a proxy that

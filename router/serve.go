@@ -18,7 +18,7 @@ import (
 type Listeners struct {
 	Production    []net.Listener // HTTP/1.1, and HTTP/2 from the first byte (h2c)
 	ProductionTLS []net.Listener // plain listeners: TLS is the router's doing
-	Preview       []net.Listener
+	Preview       []net.Listener // the same, and TLS if Config.TLS is set
 	PreviewTLS    []net.Listener
 }
 

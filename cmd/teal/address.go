@@ -24,16 +24,24 @@ func (d *daemonParts) hint() commands.Hint {
 
 // productionURL is where an app is served.
 func (d *daemonParts) productionURL(app deploy.AppName) string {
-	if host := string(app) + "." + d.Domain; d.doors.https != nil && d.certs.Covers(host) {
+	if host := string(app) + "." + d.Domain; d.secured(host) {
 		return "https://" + host + suffix(d.doors.https, 443)
 	}
 	return fmt.Sprintf("http://%s.%s%s", app, d.Domain, suffix(d.doors.http, 80))
 }
 
+// secured tells whether the host is served over TLS now. A new app's is not
+// until its certificate has come.
+func (d *daemonParts) secured(host string) bool { return d.doors.https != nil && d.certs.Covers(host) }
+
 // previewURL is where the color that is not active is shown, with the
 // credential that opens it: only logged-in people get to see it.
 func (d *daemonParts) previewURL(app deploy.AppName) string {
-	return fmt.Sprintf("http://%s:%s@%s.%s%s", previewUser, d.gate.password, app, d.Domain, suffix(d.doors.preview, 80))
+	host, scheme, usual := string(app)+"."+d.Domain, "http", 80
+	if d.secured(host) {
+		scheme, usual = "https", 443
+	}
+	return fmt.Sprintf("%s://%s:%s@%s%s", scheme, previewUser, d.gate.password, host, suffix(d.doors.preview, usual))
 }
 
 // consoleURL is where the console is.
