@@ -36,7 +36,8 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	// PreviewAllowed tells whether a request may see a preview; nil: everybody
 	// may. It may take what the app shall not see out of the request's header.
-	// A request that may not gets 401 if it carries no credential, else 403.
+	// A request that may not gets 401, and is asked for a name and a password
+	// (HTTP Basic, RFC 7617).
 	PreviewAllowed func(*http.Request) bool
 	// DefaultApp answers the hosts that no app has; "": none does.
 	DefaultApp deploy.AppName

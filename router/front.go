@@ -106,8 +106,7 @@ func (x *exchange) mayPreview() bool {
 		x.takeFields(r.Header)
 		return true
 	}
-	known := x.req.Get("authorization") != nil || x.req.Get("cookie") != nil
-	x.page(pagePreviewClosed(x, known))
+	x.page(pagePreviewClosed(x.req.Get("authorization") != nil))
 	return false
 }
 

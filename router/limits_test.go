@@ -103,11 +103,11 @@ func TestPreviewShowsTheOtherReleaseToThoseWhoMaySeeIt(t *testing.T) {
 	if resp, body := ask("Authorization", "Bearer good"); resp.StatusCode != 200 || body != "two" || resp.Header.Get("X-Robots-Tag") != "noindex" {
 		t.Errorf("allowed: %d %q %v", resp.StatusCode, body, resp.Header)
 	}
-	if resp, _ := ask("Accept", "text/html"); resp.StatusCode != 401 || resp.Header.Get("WWW-Authenticate") == "" {
-		t.Errorf("a stranger: %d", resp.StatusCode)
-	}
-	if resp, _ := ask("Cookie", "session=x"); resp.StatusCode != 403 {
-		t.Errorf("without access: %d", resp.StatusCode)
+	for header, value := range map[string]string{"Accept": "text/html", "Cookie": "session=x", "Authorization": "Basic eDp5"} {
+		resp, _ := ask(header, value)
+		if asks := resp.Header.Get("WWW-Authenticate"); resp.StatusCode != 401 || !strings.HasPrefix(asks, `Basic realm="preview"`) {
+			t.Errorf("a stranger with %s: %d %q", header, resp.StatusCode, asks)
+		}
 	}
 	if status, body := get(t, r.client(), "http://shop.test/"); status != 200 || body != "one" {
 		t.Errorf("production: %d %q", status, body)

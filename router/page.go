@@ -184,22 +184,18 @@ func pageLate(x *exchange) page {
 	}
 }
 
-func pagePreviewClosed(x *exchange, known bool) page {
-	if known {
-		return page{
-			Status: http.StatusForbidden,
-			Title:  "This preview is not for you",
-			Text:   "You are signed in, but may not see the previews of this app.",
-			Hint:   "Ask one of the app's owners for access.",
-		}
-	}
-	return page{
+func pagePreviewClosed(tried bool) page {
+	p := page{
 		Status: http.StatusUnauthorized,
-		Title:  "Sign in to see this preview",
-		Text:   "Previews are shown only to people who have access to the app.",
-		Hint:   "Sign in at the console, then come back.",
+		Title:  "Previews need a password",
+		Text:   "What is not promoted yet is shown only to people who have the link to it.",
+		Hint:   "The push that made it, and the app's page in the console, give the link with its password.",
 		realm:  true,
 	}
+	if tried {
+		p.Text = "The name or the password is not the one that opens previews."
+	}
+	return p
 }
 
 // refuse answers a request that is not let in, and closes the connection,
@@ -224,7 +220,7 @@ func (x *exchange) page(p page) {
 		h.Set("Retry-After", strconv.Itoa(p.RetryAfter))
 	}
 	if p.realm {
-		h.Set("WWW-Authenticate", `Teal realm="preview"`)
+		h.Set("WWW-Authenticate", `Basic realm="preview", charset="UTF-8"`) // RFC 7617
 	}
 	x.reply(p.Status, h, string(body))
 }

@@ -1,10 +1,13 @@
 package router
 
 import (
+	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +19,7 @@ import (
 // address and host that lead to each, by name.
 func pageWorld(t *testing.T) (r *testRouter, at map[string][2]string) {
 	r = startRouter(t, Config{
-		Domain: "teal.test", Limits: Limits{AnswerHead: 150 * time.Millisecond, MaxInFlight: 1, MaxWaiting: 1},
+		Domain: "teal.test", Limits: Limits{AnswerHead: 400 * time.Millisecond, MaxInFlight: 1, MaxWaiting: 1},
 		PreviewAllowed: func(req *http.Request) bool { return req.Host != "closed.teal.test" },
 	})
 	at = map[string][2]string{"no app": {r.plain, "shop.teal.test"}, "preview closed": {r.preview, "closed.teal.test"}}
@@ -82,7 +85,7 @@ func TestEveryPageSaysWhatIsWrongAsItIsAsked(t *testing.T) {
 		{"busy", 503, "Too busy", "as many requests", true},
 		{"held long", 503, "A new release is starting", "longer than usual", true},
 		{"held by many", 503, "A new release is starting", "many are waiting", true},
-		{"preview closed", 401, "Sign in to see this preview", "console", false},
+		{"preview closed", 401, "Previews need a password", "console", false},
 		{"no preview", 404, "There is nothing to preview", "-o no-promote", false},
 	} {
 		for accept, kind := range map[string]string{
@@ -122,5 +125,25 @@ func TestEveryPageSaysWhatIsWrongAsItIsAsked(t *testing.T) {
 				os.WriteFile(shots+"/"+strings.ReplaceAll(c.name, " ", "-")+".html", body, 0o600)
 			}
 		}
+	}
+}
+
+func TestPreviewLinkOpensInABrowser(t *testing.T) {
+	r := startRouter(t, Config{PreviewAllowed: func(q *http.Request) bool {
+		name, password, _ := q.BasicAuth()
+		return name == "preview" && password == "x7-Y"
+	}})
+	in := startApp(t, 2, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "the second release") })
+	r.Point(deploy.Route{App: "shop", Hosts: []string{"localhost"}, Preview: backendOf(in)})
+	_, port, err := net.SplitHostPort(r.preview)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	page, err := exec.CommandContext(ctx, "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir="+t.TempDir(),
+		"--dump-dom", "http://preview:x7-Y@localhost:"+port+"/").Output()
+	if err != nil || !strings.Contains(string(page), "the second release") {
+		t.Errorf("the browser shows %q: %v", page, err)
 	}
 }
