@@ -31,7 +31,7 @@ bench: ## figures with a peer in the same run
 
 bench-git: ## pushes and exports against git's own server behind sshd, as ratios
 	go run ./cmd/dev setup bench-git
-	go test -run '^$$' -bench 'Git$$' -benchtime 1x -timeout 20m ./gitserver
+	go test -run '^$$' -bench 'Git$$|LogOfABuild' -benchtime 1x -timeout 40m ./gitserver
 
 bench-router: ## CPU, latency and memory against HAProxy, nginx and others; ARGS=-quick for a first look
 	go run ./cmd/dev setup bench-router

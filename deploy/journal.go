@@ -14,17 +14,20 @@ const (
 	partialLimit = 8 << 10 // bytes of a line that are looked at
 	backlogLimit = 1000    // lines a new watcher is given
 	watchBuffer  = 4096    // lines a watcher may be behind
-	storeLimit   = 4 << 20 // bytes of one deployment's log that are stored
-	pendingLimit = 20000   // lines that wait to be stored
-	flushEvery   = 200 * time.Millisecond
+	// watchPatience is what a watcher may hold up the writer for, in all: a moment
+	// without the processor is not a connection that is too slow.
+	watchPatience = time.Second
+	storeLimit    = 4 << 20 // bytes of one deployment's log that are stored
+	pendingLimit  = 20000   // lines that wait to be stored
+	flushEvery    = 200 * time.Millisecond
 	// linesPerJob is more than one job's log can have stored: a deployment that
 	// is taken up again goes on behind it.
 	linesPerJob = 1 << 24
 )
 
 // journal is the log of one deployment while it is under way: what the builder
-// and the app's release command write, and Teal's own words. Writing never
-// waits: not for the store (a goroutine flushes), not for watchers.
+// and the app's release command write, and Teal's own words. Writing never waits
+// for the store (a goroutine flushes), and for a watcher watchPatience at most.
 type journal struct {
 	now func() time.Time
 
@@ -44,12 +47,15 @@ type journal struct {
 
 // Watcher receives log lines: first those there are (the last 1,000), then each
 // as it is written. C closes when the deployment has settled, or when the
-// watcher fell more than 4,096 lines behind (Dropped tells).
+// watcher fell more than 4,096 lines behind, and held up the writer for a second
+// in all (Dropped tells).
 type Watcher struct {
 	C       <-chan LogLine
 	c       chan LogLine
 	journal *journal
-	dropped bool // guarded by journal.mu
+	// guarded by journal.mu
+	dropped  bool
+	patience time.Duration // that is left
 }
 
 // newJournal makes a journal whose first line is numbered after+1.
@@ -136,14 +142,34 @@ func (j *journal) line(text string, own bool) {
 	}
 	j.backlog = append(j.backlog, l)
 	for w := range j.watchers {
-		select {
-		case w.c <- l:
-		default:
+		if !w.offer(l) {
 			w.dropped = true
 			j.leave(w)
 		}
 	}
 	j.keep(l, own)
+}
+
+// offer gives the watcher a line, unless it is too far behind; with mu held.
+func (w *Watcher) offer(l LogLine) bool {
+	select {
+	case w.c <- l:
+		return true
+	default:
+	}
+	if w.patience <= 0 {
+		return false
+	}
+	began, late := time.Now(), time.NewTimer(w.patience)
+	defer late.Stop()
+	select {
+	case w.c <- l:
+		w.patience -= time.Since(began)
+		return true
+	case <-late.C:
+		w.patience = 0
+		return false
+	}
 }
 
 // keep puts a line up for the store, within bounds; with mu held. Teal's own
@@ -193,7 +219,7 @@ func (j *journal) watch() *Watcher {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	c := make(chan LogLine, watchBuffer)
-	w := &Watcher{C: c, c: c, journal: j}
+	w := &Watcher{C: c, c: c, journal: j, patience: watchPatience}
 	for _, l := range j.backlog[max(0, len(j.backlog)-backlogLimit):] {
 		c <- l // fits: backlogLimit < watchBuffer
 	}

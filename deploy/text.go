@@ -11,6 +11,9 @@ import (
 // sequences, bidirectional overrides and broken UTF-8 become "?" (tab: a
 // space), and it is cut to max runes.
 func Clean(s string, limit int) string {
+	if len(s) <= limit && plain(s) {
+		return s // nearly every line of a log
+	}
 	var b strings.Builder
 	n := 0
 	for i := 0; i < len(s); {
@@ -30,4 +33,14 @@ func Clean(s string, limit int) string {
 		n++
 	}
 	return b.String()
+}
+
+// plain tells whether s is ASCII that prints.
+func plain(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }

@@ -7,7 +7,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"teal/deploy"
 )
@@ -39,6 +41,41 @@ func BenchmarkLogOverSSH(b *testing.B) {
 	close(lines)
 	if err := session.Wait(); err != nil {
 		b.Fatal(err)
+	}
+}
+
+// BenchmarkLogOfABuild is how fast a build can write its log through the core
+// while a client reads it, how much of it that client gets, and what processor
+// time both of them take.
+func BenchmarkLogOfABuild(b *testing.B) {
+	const total = 200 << 20
+	w := newRealWorld(b, 0)
+	line := []byte(strings.Repeat("compiling x.go ", 6) + "\n")
+	var took time.Duration
+	w.core.Building = func(_ context.Context, _ deploy.BuildRequest, log io.Writer) error {
+		began := time.Now()
+		defer func() { took = time.Since(began) }()
+		for n := 0; n < total; n += len(line) {
+			if _, err := log.Write(line); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	c := w.developers(1, func(int) string { return "chatty" })[0]
+	for b.Loop() {
+		s := w.dial("anna").receivePack("chatty")
+		before := spent(syscall.RUSAGE_SELF)
+		tip := c.commit("f", fmt.Sprint(b.Elapsed()))
+		s.command(w.ref("chatty", "main"), tip, "refs/heads/main", usualCaps)
+		s.send(append([]byte("0000"), c.packFor(tip)...))
+		got, err := io.Copy(io.Discard, s.out)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(total/1e6/took.Seconds(), "MB/s-written")
+		b.ReportMetric(total/1e6/(spent(syscall.RUSAGE_SELF)-before).Seconds(), "MB/CPU-s")
+		b.ReportMetric(100*float64(got)/total, "%-read")
 	}
 }
 

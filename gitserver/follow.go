@@ -23,8 +23,9 @@ type outcome struct {
 }
 
 // follow streams the deployment's log to the pusher until it is decided, and
-// returns how. The deployment never waits for it: the engine drops a watcher
-// that does not keep up, as one does whose client was stopped with ctrl-Z.
+// returns how. The deployment waits for it a second at most, in all: the engine
+// drops a watcher that does not keep up, as one does whose client was stopped
+// with ctrl-Z.
 func (p *push) follow(ctx context.Context, d deploy.Deployment) (deploy.Deployment, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	decided := make(chan outcome, 1)
@@ -186,6 +187,15 @@ func (p *push) rest(log feed) {
 		case <-time.After(50 * time.Millisecond):
 			return
 		case <-patience.C:
+			select {
+			case _, ok := <-log.lines:
+				if ok {
+					p.incomplete()
+				} else {
+					p.ended(log)
+				}
+			default:
+			}
 			return
 		}
 	}
@@ -195,9 +205,13 @@ func (p *push) rest(log feed) {
 // get to see.
 func (p *push) ended(log feed) {
 	if p.whole = !log.dropped(); !p.whole {
-		p.letGo()
-		p.tell(fmt.Sprintf("[the log was faster than your connection; the rest: %s logs -f %s]", p.se.reach(), p.app.Name))
+		p.incomplete()
 	}
+}
+
+func (p *push) incomplete() {
+	p.letGo()
+	p.tell(fmt.Sprintf("[the log was faster than your connection; the rest: %s logs -f %s]", p.se.reach(), p.app.Name))
 }
 
 // abandon is called when the pusher is gone: the deployment goes on, unless he

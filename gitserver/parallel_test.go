@@ -23,7 +23,7 @@ type realWorld struct {
 }
 
 // newRealWorld starts one. Every build takes that long, or ends when it is told to.
-func newRealWorld(t *testing.T, build time.Duration) *realWorld {
+func newRealWorld(t testing.TB, build time.Duration) *realWorld {
 	t.Helper()
 	core := deploytest.New(t)
 	core.Settings.StartTimeout, core.Settings.ProbeTimeout = 30*time.Second, 10*time.Second // twenty starts at once on a busy machine
