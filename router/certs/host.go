@@ -49,6 +49,19 @@ func (h *host) settle(a attempt, now time.Time, retry func(int) time.Duration) {
 	h.next = now.Add(retry(h.failures))
 }
 
+// rank orders the hosts that are due: certificates that end soon, then hosts
+// that have none, then the others. However many new hosts there are that no
+// authority can reach, they keep no other one from its renewal.
+func (h *host) rank(now time.Time) int {
+	switch {
+	case h.cert == nil:
+		return 1
+	case describe(deploy.Certificate{}, h.cert, nil).Scarce(now):
+		return 0
+	}
+	return 2
+}
+
 // expiry is the end of the certificate; zero while there is none.
 func (h *host) expiry() time.Time {
 	if h.cert == nil {

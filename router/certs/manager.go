@@ -188,8 +188,8 @@ func (m *Manager) follow(desk *authority, now time.Time) {
 	}
 }
 
-// start begins the attempts that are due and for which there is room: hosts
-// without a certificate first. It gives the time until the next one is due.
+// start begins the attempts that are due and for which there is room, in the
+// order of rank. It gives the time until the next one is due.
 func (m *Manager) start(now time.Time, begin func(string, int)) (wait time.Duration) {
 	wait = look
 	if m.config.ACME == nil {
@@ -206,7 +206,7 @@ func (m *Manager) start(now time.Time, begin func(string, int)) (wait time.Durat
 		}
 	}
 	slices.SortFunc(due, func(a, b *host) int {
-		return cmp.Or(cmp.Compare(a.expiry().Unix(), b.expiry().Unix()), strings.Compare(a.name, b.name))
+		return cmp.Or(cmp.Compare(a.rank(now), b.rank(now)), a.expiry().Compare(b.expiry()), strings.Compare(a.name, b.name))
 	})
 	for _, h := range due[:min(atOnce-len(m.asking), len(due))] {
 		m.asking[h.name] = true
