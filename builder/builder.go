@@ -58,6 +58,9 @@ type Config struct {
 	// AptSources are lines of apt's sources.list (5) with {codename} for the release of
 	// Debian: where patch runs look for updates. None: those of teal/apt.
 	AptSources []string
+	// ApkMirror is the URL of a mirror of Alpine's packages, by whose index what is
+	// out of date in Alpine images is told; "": that can't be told.
+	ApkMirror string
 	// CVEData is the file, or the URL of a mirror, of the JSON document of Debian's
 	// security tracker; "": which holes an update closes is not told.
 	CVEData string

@@ -68,6 +68,9 @@ func (b *Builder) look(ctx context.Context, id string) (l look, err error) {
 		return l, err
 	}
 	l.Unknown, l.Pushed = beyond(list), pushed(list)
+	if list.Distro == "alpine" && list.Of(deploy.PackageApk) > 0 {
+		return l, b.askAlpine(ctx, id, list, &l.Pending)
+	}
 	if list.Of(deploy.PackageDeb) == 0 || list.Distro != "debian" || list.Codename == "" {
 		return l, nil
 	}
@@ -193,8 +196,10 @@ func (b *Builder) newerBases(ctx context.Context, o origin, p *deploy.Pending) e
 // beyond says what of an image no archive can be asked about.
 func beyond(list deploy.Inventory) []string {
 	switch {
+	case list.Distro == "alpine" && list.Of(deploy.PackageApk) > 0:
+		return nil
 	case list.Distro != "debian" && list.HasSystem(), list.Of(deploy.PackageDeb) > 0 && list.Codename == "":
-		return []string{fmt.Sprintf("what is out of date in %s: only Debian's archives are asked", deploy.Clean(list.System, 60))}
+		return []string{fmt.Sprintf("what is out of date in %s: only Debian's and Alpine's archives are asked", deploy.Clean(list.System, 60))}
 	case list.System != "" && !list.HasSystem():
 		return []string{deploy.Clean(list.System, 60) + " has no package database that Teal can read"}
 	}

@@ -58,6 +58,9 @@ func dpkg(status []byte) []deploy.Package {
 	return all
 }
 
+// Apk reads an APKINDEX, which has the paragraphs of Alpine's database of what is installed.
+func Apk(index []byte) []deploy.Package { return apk(index) }
+
 // apk reads Alpine's /lib/apk/db/installed: paragraphs of "K:value", of which P
 // is the name, V the version, A the architecture and o the origin.
 func apk(installed []byte) []deploy.Package {

@@ -66,6 +66,7 @@ type config struct {
 	PatchJitter   time.Duration `help:"Longest delay of an app's patch run after its time, so that not all come at once." default:"30m" env:"TEAL_PATCH_JITTER"`
 	PatchWindow   string        `help:"When patch runs may begin, such as 02:00-05:00. Default: at any time." env:"TEAL_PATCH_WINDOW"`
 	AptSources    []string      `help:"Lines of apt's sources.list, with {codename} for the release of Debian, in which patch runs look for updates. Default: those of teal/apt." env:"TEAL_APT_SOURCES" sep:";"`
+	ApkMirror     string        `help:"URL of a mirror of Alpine's packages, by which patch runs tell what is out of date in Alpine images." env:"TEAL_APK_MIRROR"`
 	CVEData       string        `help:"JSON document of Debian's security tracker (file, or URL of a mirror), by which holes that updates close are named." env:"TEAL_CVE_DATA" name:"cve-data"`
 	TimeZone      string        `help:"Time zone of schedules and mails, such as Europe/Paris. Default: the machine's." env:"TEAL_TIME_ZONE"`
 
