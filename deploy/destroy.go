@@ -86,6 +86,10 @@ func (w *worker) destroy(ctx context.Context) error {
 			continue
 		}
 		err := w.e.Builder.RemoveImage(ctx, w.app, r.Image)
+		for tries := 0; errors.Is(err, ErrBusy) && tries < 10; tries++ {
+			pause(ctx, w.e.Retry/5) // its packages are being read, from a container that goes in a moment
+			err = w.e.Builder.RemoveImage(ctx, w.app, r.Image)
+		}
 		if errors.Is(err, ErrBusy) { // of a container that is not ours: no reason to keep the app
 			w.e.Log.Warn("An image stays: a container uses it", "app", w.app, "release", r.Number, "error", err)
 			continue
