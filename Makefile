@@ -4,7 +4,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 GOFUMPT     = mvdan.cc/gofumpt@v0.9.2
 VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-.PHONY: build demo test lint bench bench-git bench-router proof-router proof-disk image install clean
+.PHONY: build demo test lint bench bench-build bench-git bench-router proof-router proof-disk image install clean
 
 build: ## bin/teal, static
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/teal ./cmd/teal
@@ -28,6 +28,10 @@ bench: ## figures with a peer in the same run
 	go test -run '^$$' -bench Deploy -benchtime 1x ./cmd/teal
 	go test -run '^$$' -bench Router -benchtime 5x ./router
 	go test -run '^$$' -bench Rollback ./store
+
+bench-build: ## first builds and rebuilds of an app of each language against a plain BuildKit client
+	go run ./cmd/dev setup test
+	go test -run '^$$' -bench 'Build$$' -benchtime 1x -timeout 60m ./builder
 
 bench-git: ## pushes and exports against git's own server behind sshd, as ratios
 	go run ./cmd/dev setup bench-git

@@ -11,24 +11,27 @@ import (
 	dockerimage "github.com/docker/docker/api/types/image"
 )
 
+// languageApps are the apps in testdata/apps.
+var languageApps = []struct {
+	name, what, on string
+	changed        string // file with the text v1
+	leaves         int    // exit code after SIGTERM
+}{
+	{"go", "Go 1.24: go.mod found", "", "main.go", 0},
+	{"java", "Java 17: pom.xml found", "teal/java:17", "src/main/java/greeter/Main.java", 143},
+	{"node", "Node 24: package.json found", "teal/node:24", "server.js", 0},
+	{"php", "PHP 8.2: composer.json found", "teal/php:8.2", "public/index.php", 0},
+	{"procfile", "Procfile", "teal/base", "www/version", 143},
+	{"python", "Python 3.11: requirements.txt found", "teal/python:3.11", "app.py", 0},
+	{"ruby", "Ruby 3.1: Gemfile found", "teal/ruby:3.1", "app.rb", 143},
+	{"rust", "Rust 1: Cargo.toml found", "teal/base", "src/main.rs", 143},
+}
+
 // Real apps with real dependencies, each built and asked over HTTP. Where a
 // language's own registry may be out of reach the app takes its libraries from
 // Debian (Aptfile) or carries them.
 func TestAppsOfEveryLanguageAreBuiltAndAnswer(t *testing.T) {
-	for _, c := range []struct {
-		name, what, on string
-		changed        string // file with the text v1
-		leaves         int    // exit code after SIGTERM
-	}{
-		{"go", "Go 1.24: go.mod found", "", "main.go", 0},
-		{"java", "Java 17: pom.xml found", "teal/java:17", "src/main/java/greeter/Main.java", 143},
-		{"node", "Node 24: package.json found", "teal/node:24", "server.js", 0},
-		{"php", "PHP 8.2: composer.json found", "teal/php:8.2", "public/index.php", 0},
-		{"procfile", "Procfile", "teal/base", "www/version", 143},
-		{"python", "Python 3.11: requirements.txt found", "teal/python:3.11", "app.py", 0},
-		{"ruby", "Ruby 3.1: Gemfile found", "teal/ruby:3.1", "app.rb", 143},
-		{"rust", "Rust 1: Cargo.toml found", "teal/base", "src/main.rs", 143},
-	} {
+	for _, c := range languageApps {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t)
 			b.caches = "teal-tests" // a second run finds the packages that the first one fetched

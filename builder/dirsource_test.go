@@ -85,7 +85,7 @@ func (s fsSource) Tar(ctx context.Context, w io.Writer, keep func(string) bool) 
 func (fsSource) Close() error { return nil }
 
 // copied is a directory in memory, to be changed.
-func copied(t *testing.T, dir string) fstest.MapFS {
+func copied(t testing.TB, dir string) fstest.MapFS {
 	t.Helper()
 	m := fstest.MapFS{}
 	err := fs.WalkDir(os.DirFS(dir), ".", func(path string, d fs.DirEntry, err error) error {

@@ -30,7 +30,7 @@ var dial = sync.OnceValues(func() (*client.Client, error) {
 	return engine, err
 })
 
-func testEngine(t *testing.T) *client.Client {
+func testEngine(t testing.TB) *client.Client {
 	t.Helper()
 	engine, err := dial()
 	if err != nil {
@@ -42,12 +42,12 @@ func testEngine(t *testing.T) *client.Client {
 // bench is a Builder with a namespace of its own, cleaned up at the end.
 type bench struct {
 	*Builder
-	t      *testing.T
+	t      testing.TB
 	engine *client.Client
 	ns     string
 }
 
-func newBench(t *testing.T, change ...func(*Config)) *bench {
+func newBench(t testing.TB, change ...func(*Config)) *bench {
 	t.Helper()
 	engine := testEngine(t)
 	ns := "t" + randomID()[:10]
@@ -60,7 +60,7 @@ func newBench(t *testing.T, change ...func(*Config)) *bench {
 }
 
 // cleanUp removes every container and image with the label.
-func cleanUp(t *testing.T, engine *client.Client, label string) {
+func cleanUp(t testing.TB, engine *client.Client, label string) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	containers, err := engine.ContainerList(ctx, container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", label))})
@@ -139,7 +139,7 @@ func (b *bench) start(image string) string {
 }
 
 // get asks until something answers, and returns status and body.
-func get(t *testing.T, url string) (int, string) {
+func get(t testing.TB, url string) (int, string) {
 	t.Helper()
 	var status int
 	var body []byte
@@ -163,7 +163,7 @@ func get(t *testing.T, url string) (int, string) {
 }
 
 // eventually polls until check returns nil.
-func eventually(t *testing.T, limit time.Duration, what string, check func() error) {
+func eventually(t testing.TB, limit time.Duration, what string, check func() error) {
 	t.Helper()
 	deadline := time.NewTimer(limit)
 	defer deadline.Stop()
@@ -183,7 +183,7 @@ func eventually(t *testing.T, limit time.Duration, what string, check func() err
 }
 
 // contains fails the test for each part that is not in the text.
-func contains(t *testing.T, text string, parts ...string) {
+func contains(t testing.TB, text string, parts ...string) {
 	t.Helper()
 	for _, p := range parts {
 		if !strings.Contains(text, p) {
@@ -211,7 +211,7 @@ func (b *lockedBuffer) String() string {
 }
 
 // timed notes how long something took.
-func timed(t *testing.T, what string) func() {
+func timed(t testing.TB, what string) func() {
 	began := time.Now()
 	return func() { t.Logf("%s: %s", what, time.Since(began).Round(time.Millisecond)) }
 }
