@@ -109,9 +109,10 @@ type Builder struct {
 
 	fetching sync.Mutex // held while data of the security tracker is fetched
 
-	mu     sync.Mutex
-	info   *system.Info       // of the Engine, once it was asked; guarded by mu
-	layers map[string][]layer // by image, which never change; guarded by mu
+	mu      sync.Mutex
+	trimmed time.Time          // when the build cache was last looked at; guarded by mu
+	info    *system.Info       // of the Engine, once it was asked; guarded by mu
+	layers  map[string][]layer // by image, which never change; guarded by mu
 }
 
 var _ deploy.Builder = (*Builder)(nil)

@@ -63,7 +63,9 @@ type tree struct {
 
 // version chooses the version of a language.
 func (t *tree) version(language string, a wish) (chosen, error) {
-	return languageOf(language).choose(a, t.online != nil && t.online())
+	l := languageOf(language)
+	online := l.debian != "" && t.online != nil && t.online() // the others can always be had
+	return l.choose(a, online)
 }
 
 // maxSourceFile is the longest file that detection reads.

@@ -107,6 +107,9 @@ func (b *Builder) forgetOthers(there map[string][]layer) {
 // Engine's cache, which has no labels, but nothing but time is lost with it. The
 // function that it returns waits for the end.
 func (j *job) trimCache(ctx context.Context) (wait func()) {
+	if !j.trimIsDue() {
+		return func() {}
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -120,4 +123,20 @@ func (j *job) trimCache(ctx context.Context) (wait func()) {
 		}
 	}()
 	return func() { <-done }
+}
+
+// trimEvery is how often the build cache is looked at: the Engine takes half a
+// second for that even when nothing is to be removed, as long as many a rebuild.
+const trimEvery = 5 * time.Minute
+
+// trimIsDue tells whether it is time to trim, and notes that it is being done.
+func (b *Builder) trimIsDue() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.config.Now()
+	if !b.trimmed.IsZero() && now.Sub(b.trimmed) < trimEvery {
+		return false
+	}
+	b.trimmed = now
+	return true
 }

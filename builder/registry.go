@@ -72,7 +72,18 @@ func (s *Stack) askRegistry(ctx context.Context, ref string) (string, error) {
 // online tells whether a container registry answers: then every version of a
 // language can be had.
 func (s *Stack) online(ctx context.Context) bool {
+	s.mu.Lock()
+	known, ok := s.answered[""]
+	s.mu.Unlock()
+	if ok && s.now().Sub(known.at) < registryMemory {
+		return known.err == nil
+	}
 	_, err := s.remoteDigest(ctx, s.debianImage)
+	if ctx.Err() == nil {
+		s.mu.Lock()
+		s.answered[""] = answer{at: s.now(), err: err}
+		s.mu.Unlock()
+	}
 	return err == nil
 }
 

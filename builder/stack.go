@@ -55,7 +55,7 @@ type Stack struct {
 	checked map[string]time.Time // when the image was last looked at by refresh; guarded by turn
 
 	mu       sync.Mutex
-	answered map[string]answer   // by registry host; guarded by mu
+	answered map[string]answer   // by registry host, "" for whether any answers; guarded by mu
 	archived map[string]archived // by package database; guarded by mu
 }
 
