@@ -44,6 +44,9 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	if !*full { // the small proofs wait more than they work
+		_ = flag.Set("test.parallel", "6")
+	}
 	goleak.VerifyTestMain(m)
 }
 
