@@ -36,7 +36,7 @@ func BenchmarkBuild(b *testing.B) {
 	fmt.Fprintf(os.Stderr, "\n| app | first build: Teal | client | ratio | one line changed: Teal | client | ratio |\n|---|---|---|---|---|---|---|\n%s\n", strings.Join(rows, "\n"))
 }
 
-// buildTimes are one app's.
+// buildTimes are one app's figures.
 type buildTimes struct {
 	name        string
 	first       [2]time.Duration // Teal's, the client's
