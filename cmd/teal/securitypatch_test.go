@@ -42,7 +42,7 @@ func TestScheduledRunUpgradesRealPackagesAndDeploysOnlyWhatWorks(t *testing.T) {
 		w.command(t, "anna", "schedule", a.name, "*", "*", "*", "*", "*").exits(0)
 	}
 	var patched deploy.Deployment
-	inTime(t, 5*time.Minute, "both apps were patched", func() bool {
+	inTime(t, 8*time.Minute, "both apps were patched", func() bool {
 		g, b := good.lastStored(), brittle.lastStored()
 		patched = g
 		return g.Cause == deploy.CausePatch && g.State.Committed() && b.Cause == deploy.CausePatch && b.State == deploy.Failed
@@ -72,7 +72,7 @@ func TestScheduledRunUpgradesRealPackagesAndDeploysOnlyWhatWorks(t *testing.T) {
 	}
 
 	before, release := good.instances(), good.lastStored().ID
-	inTime(t, 3*time.Minute, "another run finds nothing to do", func() bool {
+	inTime(t, 5*time.Minute, "another run finds nothing to do", func() bool {
 		return w.hasEvent("good", "no updates for v2") && w.hasEvent("brittle", "the same updates failed once")
 	})
 	if after := good.instances(); after != before || good.lastStored().ID != release {
