@@ -92,6 +92,11 @@ func (d *Docker) hardened(r deploy.Release, lan lan) *container.HostConfig {
 		// When the host runs out of memory, apps go before Teal and the Engine.
 		OomScoreAdj: 500,
 		Mounts:      d.mounts(r),
+		// Answers that nobody takes wait in the app's own send buffers: 4 MiB for
+		// each slow reader by default, and the kernel's memory for TCP, which all
+		// apps share, would be used up by some hundred. On the way to the internet
+		// 512 KiB are 40 Mbit/s at a round trip of 100 ms.
+		Sysctls:     map[string]string{"net.ipv4.tcp_wmem": "4096 16384 524288"},
 		Tmpfs:       map[string]string{"/tmp": fmt.Sprintf("rw,exec,nosuid,nodev,mode=1777,size=%d", tmpSize(s))},
 		Resources: container.Resources{
 			Memory:     s.Memory,

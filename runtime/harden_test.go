@@ -29,6 +29,9 @@ func TestInstancesRunWithoutPrivilegesAndWithinLimits(t *testing.T) {
 	if got := get(t, in.Addr, "/adj"); got != "500\n" {
 		t.Errorf("oom_score_adj is %q", got)
 	}
+	if got := get(t, in.Addr, "/wmem"); strings.Join(strings.Fields(got), " ") != "4096 16384 524288" {
+		t.Errorf("its send buffers are %q", got)
+	}
 	if got := get(t, in.Addr, "/limits"); !regexp.MustCompile(`Max open files +16384 +16384`).MatchString(got) {
 		t.Errorf("its limits are\n%s", got)
 	}

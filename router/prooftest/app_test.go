@@ -20,6 +20,28 @@ func startHandler(t testing.TB, h http.HandlerFunc) string {
 	return l.Addr().String()
 }
 
+// startBounded is startHandler with the send buffers that containers of apps
+// have: see Sysctls in package runtime. The kernel doubles what it is told.
+func startBounded(t testing.TB, h http.HandlerFunc) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(serveOn(bounded{l}, h))
+	return l.Addr().String()
+}
+
+type bounded struct{ net.Listener }
+
+func (b bounded) Accept() (net.Conn, error) {
+	c, err := b.Listener.Accept()
+	if err == nil {
+		err = c.(*net.TCPConn).SetWriteBuffer(256 << 10)
+	}
+	return c, err
+}
+
 // serveOn serves the handler until the function that it gives is called.
 func serveOn(l net.Listener, h http.HandlerFunc) (stop func()) {
 	s := &http.Server{Handler: h, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}

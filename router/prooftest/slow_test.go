@@ -40,7 +40,7 @@ func TestSlowClientsOfOneAppHarmNoOther(t *testing.T) {
 			// Limits that end within the attack, so that the slow ones are seen to be thrown out.
 			w := startRouter(t, router.Limits{ReadHeader: 3 * time.Second, Body: 3 * time.Second, Write: 5 * time.Second})
 			big := strings.Repeat("x", 4<<20)
-			w.Point(routeTo("victim", 1, startHandler(t, func(rw http.ResponseWriter, r *http.Request) {
+			w.Point(routeTo("victim", 1, startBounded(t, func(rw http.ResponseWriter, r *http.Request) {
 				_, _ = io.Copy(io.Discard, r.Body)
 				http.ServeContent(rw, r, "big.txt", time.Time{}, strings.NewReader(big))
 			}), "localhost"))

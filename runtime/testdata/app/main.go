@@ -111,6 +111,7 @@ func serve(addr string) {
 	http.HandleFunc("/mounts", file("/proc/self/mounts"))
 	http.HandleFunc("/limits", file("/proc/self/limits"))
 	http.HandleFunc("/adj", file("/proc/self/oom_score_adj"))
+	http.HandleFunc("/wmem", file("/proc/sys/net/ipv4/tcp_wmem"))
 	http.HandleFunc("/fork", fork)
 	http.HandleFunc("/write", func(w http.ResponseWriter, r *http.Request) {
 		if err := os.WriteFile(r.URL.Query().Get("path"), []byte("x"), 0o600); err != nil {
