@@ -36,6 +36,8 @@
 // that waits holds no buffer. The request path takes no lock of this package
 // and touches no store; the mutexes here guard changes of the table, and the
 // registers of open connections, which change when one is opened or closed.
+// Only a request to an HTTP/2 app (h2c, gRPC), which has no connection of its
+// own, enters and leaves its release's register by itself.
 //
 // # Again, or not
 //

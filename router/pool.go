@@ -29,7 +29,7 @@ type pool struct {
 	landed  chan struct{}
 
 	// mu guards what follows. It is taken when a connection or a socket is
-	// opened or closed and when the table changes, not by requests.
+	// opened or closed and when the table changes, not by requests but those to HTTP/2 apps.
 	mu        sync.Mutex
 	instances map[instanceKey]*instance
 	conns     map[*conn]struct{}
