@@ -158,6 +158,12 @@ func newBox(rows ...deploy.Delivery) *box {
 	return &box{now: failedAt, rows: rows, changed: make(chan struct{}, 1000)}
 }
 
+func (b *box) add(d deploy.Delivery) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.rows = append(b.rows, d)
+}
+
 func (b *box) clock() time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()

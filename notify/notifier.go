@@ -89,18 +89,19 @@ func (n *Notifier) Wake() {
 	}
 }
 
-// Told takes the engine's events: a failed deployment wakes the Notifier. When
-// no channel is set, the log is where the alert stands. It never waits, and may
-// be called from any goroutine (see deploy.Config.Told).
+// Told takes the engine's events. Any of them may have put an alert into the
+// outbox: a failure, a return to the old release, a scheduled command. So each
+// wakes the Notifier, which costs one look. When no channel is set, the log is
+// where a failure stands. It never waits, and may be called from any goroutine
+// (see deploy.Config.Told).
 func (n *Notifier) Told(e deploy.Event) {
-	if e.State != deploy.Failed {
+	if len(n.c.Channels()) > 0 {
+		n.Wake()
 		return
 	}
-	if len(n.c.Channels()) == 0 {
+	if e.State == deploy.Failed {
 		n.log.Warn("deployment failed and nobody is mailed: "+deploy.Clean(e.Text, 300), "app", e.App, "deployment", e.Deployment)
-		return
 	}
-	n.Wake()
 }
 
 // Run delivers until ctx ends. A delivery that is under way then is broken off

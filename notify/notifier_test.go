@@ -157,6 +157,19 @@ func TestWithoutAChannelTheLogHasTheAlert(t *testing.T) {
 	}
 }
 
+func TestEveryEventMakesTheOutboxBeLookedInto(t *testing.T) {
+	server := serve(t, 0, nil)
+	b := newBox()
+	n := start(t, b, to(server.port, "none"))
+	for _, state := range []deploy.State{deploy.Failed, deploy.Draining, ""} { // a return by the watch drains; a scheduled command has no state
+		d := delivery(ChannelMail, pushAlert())
+		d.ID, d.MessageID = int64(len(server.all())+1), "alert-"+string(state)+"@deploy.example.org"
+		b.add(d)
+		n.Told(deploy.Event{App: "shop", Deployment: 17, State: state})
+		b.written(t)
+	}
+}
+
 func TestSummarySaysWhereAlertsGo(t *testing.T) {
 	for want, c := range map[string]Config{
 		"alerts: no mail server is set; they stand in the console and in the log (set mail.host to have them mailed)": {Mail: &MailConfig{}},

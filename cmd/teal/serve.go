@@ -141,9 +141,6 @@ func (d *daemonParts) audit(ctx context.Context, limit int) ([]commands.AuditRec
 // told is called with every event of the core.
 func (d *daemonParts) told(e deploy.Event) {
 	d.notifier.Told(e)
-	if e.State == "" { // of no deployment: a scheduled command that failed has its alert in the outbox
-		d.notifier.Wake()
-	}
 	if e.State == deploy.Promoting { // other commands may be on a schedule now
 		select {
 		case d.changed <- struct{}{}:

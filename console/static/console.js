@@ -86,11 +86,9 @@ function whileVisible(open) {
 }
 
 function followPage(url) {
-  let first = true;
   whileVisible(() => {
-    if (!first) refresh();
-    first = false;
     const source = new EventSource(url);
+    source.addEventListener("open", refresh); // what happened since the page was made, or while nobody listened
     source.addEventListener("changed", refresh);
     return source;
   });
