@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
+	"strings"
 )
 
 // deltaBomb is a pack of a few KB whose one delta makes 300 MB: it copies its
@@ -49,4 +50,30 @@ func explodingTree() (tip string, pack []byte) {
 	commit := commitOf(tree.id)
 	objects = append(objects, commit.pack)
 	return commit.id, packOf(uint32(len(objects)), objects...)
+}
+
+// longPaths is a commit of 100,000 files below 20 directories with long names.
+func longPaths() (tip string, pack []byte) {
+	blob := objectOf(3, []byte("x"), -1)
+	objects := [][]byte{blob.pack}
+	var entries []any
+	for i := range 100_000 {
+		entries = append(entries, fmt.Sprintf("100644 f%06d", i), blob.id)
+	}
+	tree := treeOf(entries...)
+	for range 20 {
+		objects = append(objects, tree.pack)
+		tree = treeOf("40000 "+strings.Repeat("d", 198), tree.id)
+	}
+	commit := commitOf(tree.id)
+	objects = append(objects, tree.pack, commit.pack)
+	return commit.id, packOf(uint32(len(objects)), objects...)
+}
+
+// giantName is a commit of one file whose name has that many bytes.
+func giantName(n int) (tip string, pack []byte) {
+	blob := objectOf(3, []byte("x"), -1)
+	tree := treeOf("100644 "+strings.Repeat("n", n), blob.id)
+	commit := commitOf(tree.id)
+	return commit.id, packOf(3, blob.pack, tree.pack, commit.pack)
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/sha1"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -182,7 +183,7 @@ func TestRequestsBeyondTheLimitsAreRefused(t *testing.T) {
 		name, want string
 		send       func(s *conversation)
 	}{
-		{"10,000 refs", "ERR more than 64 refs in one push", func(s *conversation) {
+		{"10,000 refs", "more than 64 refs in one push", func(s *conversation) {
 			for i := range 10_000 {
 				s.command(noHash, tip, fmt.Sprintf("refs/heads/b%d", i), usualCaps)
 			}
@@ -192,7 +193,7 @@ func TestRequestsBeyondTheLimitsAreRefused(t *testing.T) {
 				s.send(appendPacket(nil, "shallow "+tip))
 			}
 		}},
-		{"33 options", "ERR a push takes at most 32 options", func(s *conversation) {
+		{"33 options", "a push takes at most 32 options", func(s *conversation) {
 			s.command(noHash, tip, "refs/heads/main", usualCaps+" push-options")
 			s.send([]byte("0000"))
 			for range 33 {
@@ -202,14 +203,14 @@ func TestRequestsBeyondTheLimitsAreRefused(t *testing.T) {
 		{"no pkt-line", "ERR this is not a git push", func(s *conversation) { s.send([]byte("zzzz")) }},
 		{"a pkt-line of 3 bytes", "ERR this is not a git push", func(s *conversation) { s.send([]byte("0003")) }},
 		{"a short line", "ERR not a ref update", func(s *conversation) { s.send(appendPacket(nil, "hello")) }},
-		{"upper case object names", "ERR not a ref update", func(s *conversation) {
+		{"upper case object names", "not a ref update", func(s *conversation) {
 			s.command(noHash, strings.ToUpper(tip), "refs/heads/main", usualCaps)
 		}},
 		{"a signed push", "ERR signed pushes are not taken", func(s *conversation) { s.send(appendPacket(nil, "push-cert\x00x")) }},
 		{"sha256", "ERR the repository has sha256 object names", func(s *conversation) {
 			s.command(noHash, tip, "refs/heads/main", "object-format=sha256")
 		}},
-		{"a deletion of nothing", "ERR there is no refs/heads/x to delete", func(s *conversation) {
+		{"a deletion of nothing", "there is no refs/heads/x to delete", func(s *conversation) {
 			s.command(noHash, noHash, "refs/heads/x", usualCaps)
 		}},
 		{"an end in the middle", "ERR the push ends in the middle", func(s *conversation) {
@@ -322,6 +323,43 @@ func TestClientThatStallsOrTricklesIsCut(t *testing.T) {
 	has(t, s.answer(), "less than 4 KiB were received in 300ms")
 	close(gone)
 	w.tidy()
+}
+
+func TestPusherMayThinkBeforeHeSends(t *testing.T) {
+	t.Parallel()
+	const stall = 300 * time.Millisecond
+	w := newWorld(t, limits(func(l *Limits) { l.Stall = stall }))
+	w.addApp("shop")
+	c := w.newClone("anna", "shop")
+	// git has read the refs, and runs the tests before it asks for anything.
+	c.w.write(filepath.Join(c.dir, ".git", "hooks", "pre-push"), "#!/bin/sh\nexec sleep 1\n", 0o755)
+	if r := c.try("push", "teal", "main"); r.exit != 0 {
+		t.Fatalf("exit %d\n%s", r.exit, r.out)
+	}
+	// It has asked, and compresses the objects.
+	before, tip := c.head(), c.commit("more", "x")
+	s := w.dial("anna").receivePack("shop")
+	s.command(before, tip, "refs/heads/main", usualCaps)
+	s.send([]byte("0000"))
+	<-time.After(3 * stall)
+	if n := len(w.repos.indexPacks); n != 0 {
+		t.Errorf("%d places are held by who sends nothing", n)
+	}
+	s.send(c.packFor(tip, "^"+before))
+	has(t, s.answer(), "ok refs/heads/main")
+}
+
+func TestNothingIsSentAfterTheReport(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, limits(func(l *Limits) { l.SidebandKeepalive, l.Receive = 20*time.Millisecond, 500*time.Millisecond }))
+	w.addApp("shop")
+	s := w.dial("anna").receivePack("shop")
+	s.command(noHash, strings.Repeat("ab", 20), "refs/heads/other", usualCaps)
+	s.send([]byte("0000")) // and the pack does not come
+	out, err := io.ReadAll(s.out)
+	if err != nil || !bytes.Contains(out, []byte("deploys from main")) || !bytes.HasSuffix(out, []byte("00000000")) {
+		t.Errorf("%q, %v", out, err)
+	}
 }
 
 func TestPushThatWaitsForOthersToBeUnpackedIsToldSo(t *testing.T) {

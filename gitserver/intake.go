@@ -26,11 +26,12 @@ type intake struct {
 	done   chan struct{} // nobody reads any more
 	err    error         // why the pump ended; read after chunks is closed
 
-	ctx    context.Context
-	until  <-chan struct{} // ends a Read early
-	stall  time.Duration
-	waited time.Duration // since the last judgement
-	got    int           // bytes since then
+	ctx      context.Context
+	until    <-chan struct{} // ends a Read early
+	stall    time.Duration
+	thinking bool          // the next byte may take as long as ctx lasts
+	waited   time.Duration // since the last judgement
+	got      int           // bytes since then
 }
 
 // newIntake makes an intake; pump must be run for it.
@@ -78,6 +79,13 @@ func (in *intake) close() { close(in.done) }
 // within bounds all reads from now on by ctx.
 func (in *intake) within(ctx context.Context) { in.ctx = ctx }
 
+// patient makes the wait for the next byte last as long as ctx does: before it
+// sends, a client's hooks run its tests, and git counts and compresses objects.
+// The clock of a stall starts with that byte.
+func (in *intake) patient() {
+	in.thinking = in.br.Buffered() == 0 && len(in.rest) == 0
+}
+
 // interrupt makes reads end with errInterrupted once the channel is closed; nil: never.
 func (in *intake) interrupt(c <-chan struct{}) { in.until = c }
 
@@ -116,6 +124,10 @@ func (in *intake) next() error {
 				return in.err
 			}
 			in.chunk, in.rest = chunk, chunk
+			if in.thinking {
+				in.thinking, in.waited, in.got = false, 0, len(chunk)
+				return nil
+			}
 			in.got += len(chunk)
 			if in.waited += time.Since(began); in.waited >= in.stall && in.stalled() {
 				return in.tooSlow()
@@ -126,7 +138,7 @@ func (in *intake) next() error {
 		case <-in.until:
 			return errInterrupted
 		case <-timer.C:
-			if in.stalled() {
+			if !in.thinking && in.stalled() {
 				return in.tooSlow()
 			}
 			began = time.Now()

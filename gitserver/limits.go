@@ -11,7 +11,7 @@ type Limits struct {
 	Refs        int           // commands in one push; 64
 	PushOptions int           // 32, of at most 4 KiB each
 	Request     int           // bytes of the update request before the pack; 256 KiB
-	Stall       time.Duration // a client that sends less than 4 KiB in this time is cut, and a fetch that takes nothing; 60 s
+	Stall       time.Duration // a client that has begun to send and sends less than 4 KiB in this time is cut, and a fetch that takes nothing; 60 s
 	Receive     time.Duration // from the advertisement to the end of the pack; 10 min
 	IndexPacks  int           // packs that are unpacked at once over all apps; 2
 	DiskFree    int64         // bytes that must be free before a pack is taken; 2 GiB

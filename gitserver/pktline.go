@@ -57,8 +57,9 @@ func appendLength(to []byte, n int) []byte {
 	return append(to, hexDigits[n>>12&15], hexDigits[n>>8&15], hexDigits[n>>4&15], hexDigits[n&15])
 }
 
-// writeError ends the conversation before the client has sent its request, or
-// instead of an answer: git prints "fatal: remote error: <text>".
+// writeError ends the conversation before the client has sent its request: git
+// prints "fatal: remote error: <text>". It is no answer to a request that chose
+// the side band, where git takes the E for the number of a band.
 func writeError(w io.Writer, text string) {
 	_, _ = fmt.Fprintf(w, "%04xERR %s", len(text)+8, text) // nothing is left to do for a client that is gone
 }

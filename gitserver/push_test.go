@@ -1,6 +1,8 @@
 package gitserver
 
 import (
+	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -137,6 +139,48 @@ func TestWhatCannotDeployIsRefusedWithWhatToType(t *testing.T) {
 		t.Errorf("the engine got %d pushes, want 1", n)
 	}
 	w.sound("shop")
+}
+
+func TestRequestThatIsTooMuchIsToldToStockGit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.addApp("shop")
+	c := w.newClone("anna", "shop")
+	c.git("push", "-q", "teal", "main")
+	var refs, shallow strings.Builder
+	for i := range 65 {
+		fmt.Fprintf(&refs, "create refs/heads/b%d %s\n", i, c.head())
+	}
+	create := c.command("update-ref", "--stdin")
+	create.Stdin = strings.NewReader(refs.String())
+	if r := w.finish(create); r.exit != 0 {
+		t.Fatal(r.out)
+	}
+	c.commit("more", "x")
+	told := func(want string, args ...string) {
+		t.Helper()
+		r := c.try(append([]string{"push"}, args...)...)
+		if r.exit == 0 || strings.Contains(r.out, "protocol error") || strings.Contains(r.out, "bad band") {
+			t.Errorf("exit %d\n%s", r.exit, r.out)
+		}
+		has(t, r.out, "remote: "+want)
+	}
+	told("more than 64 refs in one push: push one branch: git push teal main", "--all", "teal")
+	told("more than 64 refs in one push", "--mirror", "teal")
+	var options []string
+	for range 33 {
+		options = append(options, "-o", "no-cache")
+	}
+	told("a push takes at most 32 options of 4 KiB", append(options, "teal", "main")...)
+	// The commits at which the history ends come before the capabilities.
+	for i := range 6000 {
+		fmt.Fprintf(&shallow, "%040x\n", i+1)
+	}
+	c.w.write(filepath.Join(c.dir, ".git", "shallow"), shallow.String(), 0o644)
+	told("the push's request is longer than 256 KiB", "teal", "main")
+	if n := len(w.engine.received()); n != 1 {
+		t.Errorf("the engine got %d pushes, want 1", n)
+	}
 }
 
 func TestAppDeploysFromTheBranchThatWasSet(t *testing.T) {

@@ -43,7 +43,7 @@ func (s *Server) receivePack(ctx context.Context, se *session, name string) int 
 	in := se.takeInput(receiving, s.limits.Stall)
 	p := &push{s: s, se: se, in: in, app: app, fresh: fresh}
 	if err := p.open(receiving); err != nil {
-		writeError(se.ch, s.words(err, "app", app.Name, "user", se.user))
+		p.fail(s.words(err, "app", app.Name, "user", se.user))
 		p.drain(ctx, 5*time.Second)
 		return 1
 	}
@@ -69,16 +69,26 @@ func (p *push) open(ctx context.Context) error {
 	if err := advertise(p.se.ch, p.refs); err != nil {
 		return err
 	}
-	if p.req, err = decodeRequest(p.in, p.s.limits); err != nil {
-		return err
-	}
+	p.in.patient()
+	p.req, err = decodeRequest(p.in, p.s.limits)
+	p.in.patient()
 	// A pusher may look away from a long log, and not for ever: he holds a connection.
 	w := hurried{p.se.ch, p.s.limits.Idle, p.se.c.close}
 	p.talk = &talk{w: w, status: p.req.has("report-status"), quiet: p.req.has("quiet")}
 	if p.req.has("side-band-64k") {
 		p.band = &sideband{w: w}
 	}
-	return nil
+	return err
+}
+
+// fail ends a push whose request was not understood or is too much. git that was
+// promised a side band takes nothing else for an answer.
+func (p *push) fail(text string) {
+	if p.talk == nil || p.band == nil {
+		writeError(p.se.ch, text)
+		return
+	}
+	_ = p.band.write(bandFatal, []byte(text+"\n")) // nothing is left to do for a client that is gone
 }
 
 // keepalive sends empty packets, so that nothing between here and the client

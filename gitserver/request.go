@@ -50,51 +50,93 @@ type decoder struct {
 	r     io.Reader
 	left  int // bytes
 	limit int
+	ended int  // parts that were read up to their flush: the commands, the options
+	cut   bool // nothing can be read any more
 	buf   [maxPacket]byte
 }
 
+// readOn is how much of a refused request is read for its end.
+const readOn = 16 << 20
+
 // decodeRequest reads exactly up to the pack. A request without commands means
-// that the client has nothing to push.
+// that the client has nothing to push. One that is refused is read to its end
+// where it has one, and comes with its capabilities: they say how to answer.
 func decodeRequest(r io.Reader, l Limits) (request, error) {
 	d := &decoder{r: r, left: l.Request, limit: l.Request}
 	var q request
+	err := d.request(&q, l)
+	if err != nil {
+		d.skip(&q)
+	}
+	return q, err
+}
+
+func (d *decoder) request(q *request, l Limits) error {
 	for {
 		line, flush, err := d.packet()
 		if errors.Is(err, io.EOF) && len(q.commands) == 0 && len(q.shallows) == 0 {
-			return q, nil // it hung up after it saw the refs, as ls-remote does
+			return nil // it hung up after it saw the refs, as ls-remote does
 		}
 		if err != nil {
-			return q, inputError(err, "the push ends in the middle of its request")
+			q.glean(line)
+			return inputError(err, "the push ends in the middle of its request")
 		}
 		if flush {
 			break
 		}
 		if err := q.line(line); err != nil {
-			return q, err
+			return err
 		}
 		if len(q.commands) > l.Refs {
-			return q, refuse("more than %d refs in one push: push one branch: git push %s main", l.Refs, remoteName)
+			return refuse("more than %d refs in one push: push one branch: git push %s main", l.Refs, remoteName)
 		}
 	}
 	if len(q.commands) > 0 && q.has("push-options") {
-		return q, d.options(&q, l)
+		return d.options(q, l)
 	}
-	return q, nil
+	return nil
 }
 
 // packet reads one pkt-line within the limit.
 func (d *decoder) packet() (line string, flush bool, err error) {
 	payload, flush, err := readPacket(d.r, d.buf[:])
-	if errors.Is(err, errPacket) {
-		return "", false, refuse("this is not a git push")
-	}
 	if err != nil {
+		d.cut = true
+		if errors.Is(err, errPacket) {
+			err = refuse("this is not a git push")
+		}
 		return "", false, err
 	}
+	if flush {
+		d.ended++
+	}
 	if d.left -= len(payload) + 4; d.left < 0 {
-		return "", false, refuse("the push's request is longer than %s", byteSize(int64(d.limit)))
+		return string(payload), flush, refuse("the push's request is longer than %s", byteSize(int64(d.limit)))
 	}
 	return string(payload), flush, nil
+}
+
+// skip reads away the rest of a refused request, as far as it goes and readOn
+// lasts. git reads no answer while it writes one, and in the rest may stand what
+// it can read: its commits come before its capabilities.
+func (d *decoder) skip(q *request) {
+	d.left = readOn
+	for !d.cut && (d.ended == 0 || d.ended == 1 && q.has("push-options")) {
+		line, _, err := d.packet()
+		if err != nil {
+			return
+		}
+		if d.ended == 0 {
+			q.glean(line)
+		}
+	}
+}
+
+// glean takes the capabilities of a line that is not looked at otherwise.
+func (q *request) glean(line string) {
+	if _, caps, found := strings.Cut(line, "\x00"); found && q.caps == nil {
+		q.caps = strings.Fields(caps)
+	}
 }
 
 // line takes one line: a shallow commit or a command.

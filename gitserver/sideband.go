@@ -1,6 +1,8 @@
 package gitserver
 
 import (
+	"cmp"
+	"errors"
 	"io"
 	"sync"
 )
@@ -50,12 +52,16 @@ func (s *sideband) keepalive() error {
 	return s.err
 }
 
-// flush ends the conversation.
+var errEnded = errors.New("the conversation has ended")
+
+// flush ends the conversation: nothing is sent after it.
 func (s *sideband) flush() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.err == nil {
-		_, s.err = io.WriteString(s.w, "0000")
+	if s.err != nil {
+		return s.err
 	}
-	return s.err
+	_, err := io.WriteString(s.w, "0000")
+	s.err = cmp.Or(err, errEnded)
+	return err
 }

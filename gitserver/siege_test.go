@@ -55,14 +55,13 @@ var attacks = []struct {
 	{"a pack cut off and broken at every percent", "unpack ", (*siege).everyPercent},
 	{"a delta that makes 300 MB of 1 KB", "Out of memory, malloc failed", func(s *siege) string { return s.pack(deltaBomb()) }},
 	{"a tree of 10^10 paths", "the tree has more than 200000 files and directories", func(s *siege) string {
-		tip, pack := explodingTree()
-		c := s.dial("anna").receivePack("shop")
-		c.command(s.tips[s.at], tip, "refs/heads/main", usualCaps)
-		return c.finish(pack)
+		return s.built(explodingTree())
 	}},
+	{"100,000 paths of 4,000 bytes", "the paths of the tree are longer than 32 MiB together", func(s *siege) string { return s.built(longPaths()) }},
+	{"one name of 7 MiB", "a path of the tree is longer than 8 KiB", func(s *siege) string { return s.built(giantName(7 << 20)) }},
 	{"a tree with .git", "ng refs/heads/main ", func(s *siege) string { return s.tree("40000 .git") }},
 	{"a tree with ..", "ng refs/heads/main ", func(s *siege) string { return s.tree("40000 ..") }},
-	{"10,000 refs", "ERR more than 64 refs in one push", func(s *siege) string {
+	{"10,000 refs", "more than 64 refs in one push", func(s *siege) string {
 		c := s.dial("anna").receivePack("shop")
 		for i := range 10_000 {
 			c.command(noHash, s.tips[0], fmt.Sprintf("refs/heads/b%d", i), usualCaps)
@@ -158,6 +157,13 @@ var attacks = []struct {
 func (s *siege) pack(pack []byte) string {
 	c := s.dial("anna").receivePack("shop")
 	c.command(s.tips[s.at], strings.Repeat("ab", 20), "refs/heads/main", usualCaps)
+	return c.finish(pack)
+}
+
+// built pushes a whole commit, whose tree is read for its build.
+func (s *siege) built(tip string, pack []byte) string {
+	c := s.dial("anna").receivePack("shop")
+	c.command(s.tips[s.at], tip, "refs/heads/main", usualCaps)
 	return c.finish(pack)
 }
 

@@ -90,10 +90,13 @@ func (s *source) ReadFile(ctx context.Context, name string, limit int64) ([]byte
 	return b, nil
 }
 
-// ordinary is how many files are kept while they are listed. A larger tree is
-// counted first, and kept when it is known to be within the limits: this is the
-// daemon's own memory.
-const ordinary = 20_000
+// An ordinary tree is kept while it is listed: so many files, and bytes of their
+// paths. A larger one is counted first, and kept when it is known to be within
+// the limits: this is the daemon's own memory.
+const (
+	ordinary      = 20_000
+	ordinaryNames = 2 << 20
+)
 
 // list reads the tree once. The limits are counted while git lists: a pack of
 // 100 KB can hold a tree of 10^10 paths.
@@ -103,16 +106,17 @@ func (s *source) list(ctx context.Context) ([]entry, error) {
 	if s.tree != nil {
 		return s.tree, nil
 	}
-	tree, files := []entry{}, 0
+	tree, files, names := []entry{}, 0, 0
 	keep := func(e entry) {
-		if files++; files <= ordinary {
+		files++
+		if names += len(e.Path); files <= ordinary && names <= ordinaryNames {
 			tree = append(tree, e)
 		}
 	}
 	if err := s.read(ctx, &lister{limits: s.limits, each: keep}, "-l"); err != nil {
 		return nil, err
 	}
-	if files > ordinary {
+	if len(tree) < files {
 		tree = make([]entry, 0, files)
 		if err := s.read(ctx, &lister{limits: s.limits, each: func(e entry) { tree = append(tree, e) }}, "-l"); err != nil {
 			return nil, err
@@ -145,28 +149,41 @@ type lister struct {
 	each    func(entry) // told of each blob and submodule
 	partial []byte
 	entries int // directories too
+	names   int // bytes of all paths
 	bytes   int64
 	failed  error
 }
+
+// What ls-tree writes about one path, and all paths of a tree, may be this long:
+// a tree of little can name very much, and its paths are kept in memory.
+const (
+	maxRecord = 8 << 10
+	maxNames  = 32 << 20
+)
 
 func (l *lister) Write(p []byte) (int, error) {
 	if l.failed != nil {
 		return 0, l.failed
 	}
-	l.partial = append(l.partial, p...)
-	rest := l.partial
-	for {
-		i := bytes.IndexByte(rest, 0)
-		if i < 0 {
-			break
-		}
-		if l.failed = l.add(rest[:i]); l.failed != nil {
+	for rest := p; ; {
+		line, more, ended := bytes.Cut(rest, []byte{0})
+		if len(l.partial)+len(line) > maxRecord {
+			l.failed = fmt.Errorf("a path of the tree is longer than %s", byteSize(maxRecord))
 			return 0, l.failed // ends git
 		}
-		rest = rest[i+1:]
+		if !ended {
+			l.partial = append(l.partial, line...)
+			return len(p), nil
+		}
+		if len(l.partial) > 0 {
+			line = append(l.partial, line...)
+			l.partial = line[:0]
+		}
+		if l.failed = l.add(line); l.failed != nil {
+			return 0, l.failed
+		}
+		rest = more
 	}
-	l.partial = append(l.partial[:0], rest...)
-	return len(p), nil
 }
 
 func (l *lister) add(line []byte) error {
@@ -182,6 +199,9 @@ func (l *lister) add(line []byte) error {
 	l.entries++
 	if l.entries > l.limits.Entries {
 		return fmt.Errorf("the tree has more than %d files and directories", l.limits.Entries)
+	}
+	if l.names += len(name); l.names > maxNames {
+		return fmt.Errorf("the paths of the tree are longer than %s together", byteSize(maxNames))
 	}
 	if err := checkPath(name, l.limits.Depth); err != nil {
 		return err

@@ -216,6 +216,41 @@ func TestTreesBeyondTheLimitsAreRefusedBeforeTheyAreRead(t *testing.T) {
 	}
 }
 
+func TestListerKeepsLittleOfWhatGitWrites(t *testing.T) {
+	t.Parallel()
+	id := strings.Repeat("ab", 20)
+	l := &lister{limits: Limits{}.filled(), each: func(entry) {}}
+	var err error
+	written := 0
+	for chunk := []byte("100644 blob " + id + " 1\t" + strings.Repeat("n", 32<<10)); err == nil && written < 1<<20; written += len(chunk) {
+		_, err = l.Write(chunk)
+	}
+	if err == nil || !strings.Contains(err.Error(), "a path of the tree is longer than 8 KiB") || cap(l.partial) > 16<<10 {
+		t.Errorf("after %d bytes of one name: %v; %d bytes are kept", written, err, cap(l.partial))
+	}
+	l = &lister{limits: Limits{}.filled(), each: func(entry) {}}
+	files := 0
+	for name := strings.Repeat("n", 4000); files < 20_000; files++ {
+		if _, err = fmt.Fprintf(l, "100644 blob %s 1\t%s%d\x00", id, name, files); err != nil {
+			break
+		}
+	}
+	if err == nil || err.Error() != "the paths of the tree are longer than 32 MiB together" {
+		t.Errorf("after %d names of 4,000 bytes: %v", files, err)
+	}
+	// However it is cut up, what git writes is read as a whole.
+	var names []string
+	l = &lister{limits: Limits{}.filled(), each: func(e entry) { names = append(names, e.Path) }}
+	for _, b := range []byte("100644 blob " + id + " 1\ta\x00040000 tree " + id + " -\td\x00100755 blob " + id + " 2\td/b\x00") {
+		if _, err := l.Write([]byte{b}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(names, []string{"a", "d/b"}) || l.bytes != 3 {
+		t.Errorf("byte by byte: %q, %d bytes", names, l.bytes)
+	}
+}
+
 func TestCheckPathRefusesWhatNoGitWouldCheckOut(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"..", "../x", "/etc/passwd", "a/../b", "a//b", "./a", "a/", ".git/config", "a/.GIT/b", strings.Repeat("x", 5000)} {
