@@ -138,9 +138,10 @@ func (x *exchange) outgoing(ctx context.Context, c *call) (*http.Request, error)
 	}
 	switch {
 	case x.small != nil:
-		req.Body = io.NopCloser(bytes.NewReader(x.small))
-		req.ContentLength = int64(len(x.small))
-		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(x.small)), nil }
+		small := bytes.Clone(x.small) // the transport may read it after the answer, when the buffer is another's
+		req.ContentLength = int64(len(small))
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(small)), nil }
+		req.Body, _ = req.GetBody()
 	case x.flows():
 		req.ContentLength = max(x.req.Length, -1)
 		x.upload = &upload{done: make(chan struct{})}

@@ -34,6 +34,9 @@ func (b *callBody) Read(p []byte) (int, error) {
 	b.took.Store(true)
 	if !b.patient {
 		b.x.client.readWithin(b.x.router.limits.Body)
+		if b.ended.Load() {
+			return 0, errBodyEnded // the deadline that was to stop it may be gone again
+		}
 	}
 	n, err := b.x.client.read(p)
 	b.upload.progress.Add(int64(n))

@@ -195,8 +195,12 @@ func (c *clientConn) hostOf(r *http1.Request) string {
 	return c.host
 }
 
-// settleDown gives the buffer back, with which a long answer would be waited for.
+// settleDown gives the buffer back, with which a long answer would be waited
+// for. While an upload goes on, body and buffer are its goroutine's.
 func (c *clientConn) settleDown(x *exchange) {
+	if x.upload != nil && !x.upload.complete.Load() {
+		return
+	}
 	if c.body == bodyRead && c.src.empty() && c.src.hold {
 		c.giveBack(x)
 	}
@@ -208,6 +212,9 @@ func (c *clientConn) settleDown(x *exchange) {
 func (c *clientConn) giveBack(x *exchange) {
 	x.req.Move(make([]byte, x.req.Size()))
 	x.cookies, x.login = nil, ""
+	if x.small != nil {
+		x.small = []byte{} // it was sent
+	}
 	c.src.hold = false
 	c.src.free()
 }

@@ -144,8 +144,20 @@ func (x *exchange) deliver(c *conn) *fault {
 	if err == nil {
 		err = x.toClient(x.client.finish(&x.trailers))
 	}
-	x.whole = !closes && c.src.empty() && x.uploaded()
+	x.whole = !closes && c.src.empty() && !x.bodyMayFollow() && x.uploaded()
 	return x.copyFault(c, err)
+}
+
+// bodyMayFollow tells whether the answer speaks of a body where none can be
+// (RFC 9112 §6.3). An app that sends it all the same may do so when the next
+// request is on its way, which it would answer. A 304 may rightly speak so of
+// the 200 that it stands for (RFC 9110 §15.4.5), but few do.
+func (x *exchange) bodyMayFollow() bool {
+	switch x.answer.Status {
+	case http.StatusNoContent, http.StatusNotModified:
+		return x.answer.Length > 0 || x.answer.Length == http1.Chunked
+	}
+	return false
 }
 
 func isEventStream(kind []byte) bool {

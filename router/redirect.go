@@ -18,7 +18,7 @@ func (r *Router) challenge(end frontEnd, method, host, target string) (answer st
 		return "", false
 	}
 	path, _, _ := strings.Cut(target, "?")
-	return r.config.Challenge(host, path)
+	return r.config.Challenge(host, strings.Clone(path)) // who is asked may keep it
 }
 
 // redirect gives where a request that came without TLS is sent: to the same

@@ -9,7 +9,8 @@ import (
 
 // The calls on sockets below never block, since the sockets are non-blocking.
 // They are made without telling the scheduler, which would else take them for
-// such that may, and have other threads waken and go to sleep around each.
+// such that may, and have other threads waken and go to sleep around each. The
+// race detector is told what the kernel reads and writes of our memory.
 
 // readSocket reads; 0 without an error is the end.
 func readSocket(fd uintptr, p []byte) (int, error) {
@@ -17,6 +18,7 @@ func readSocket(fd uintptr, p []byte) (int, error) {
 		n, _, errno := syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
 		switch errno {
 		case 0:
+			kernelWrote(p[:n])
 			return int(n), nil
 		case syscall.EINTR:
 		default:
@@ -26,6 +28,7 @@ func readSocket(fd uintptr, p []byte) (int, error) {
 }
 
 func writeSocket(fd uintptr, p []byte) (int, error) {
+	kernelReads(p)
 	for {
 		n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
 		switch errno {
@@ -44,6 +47,9 @@ func silent(fd uintptr, b *[1]byte) bool {
 	for {
 		_, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(b)), 1,
 			syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
+		if errno == 0 {
+			kernelWrote(b[:])
+		}
 		if errno != syscall.EINTR {
 			return errno == syscall.EAGAIN
 		}

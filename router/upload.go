@@ -15,11 +15,12 @@ import (
 // upload passes a request's body on while the goroutine of the request waits
 // for the answer, which may come first.
 type upload struct {
-	done     chan struct{}
-	complete atomic.Bool
-	progress atomic.Int64 // bytes passed on
-	answered atomic.Bool  // the answer has begun: the two may be talking
-	broken   atomic.Pointer[error]
+	done      chan struct{}
+	complete  atomic.Bool
+	progress  atomic.Int64 // bytes passed on
+	answered  atomic.Bool  // the answer has begun: the two may be talking
+	pointless atomic.Bool  // set before the client's reads are stopped
+	broken    atomic.Pointer[error]
 }
 
 // clientError is how the client's body went wrong; nil if it did not.
@@ -64,6 +65,9 @@ func (x *exchange) pumpBody(c *conn, u *upload) error {
 	for {
 		buf := b.next()
 		x.client.readWithin(x.router.limits.Body)
+		if u.pointless.Load() {
+			return errBodyEnded // the deadline that was to stop it may be gone again
+		}
 		n, err := x.client.read(buf[chunkRoom : len(buf)-2])
 		if n > 0 {
 			data := buf[chunkRoom : chunkRoom+n]
@@ -136,6 +140,7 @@ func (x *exchange) endUpload(c *conn) {
 		<-u.done
 		return
 	}
+	u.pointless.Store(true)
 	c.abort()
 	x.client.stopReading()
 	<-u.done
