@@ -40,7 +40,8 @@ type Config struct {
 	// MinFreeDisk is how many bytes must be free where the Engine keeps images
 	// for a build to begin; 0: 1 GiB.
 	MinFreeDisk int64
-	// MaxCache is how many bytes of BuildKit's cache stay before a build begins; 0: 10 GiB.
+	// MaxCache is how many bytes of BuildKit's cache stay when it is trimmed, which is
+	// while a build runs, at most every 5 minutes; 0: 10 GiB. Until then it may be more.
 	MaxCache int64
 	Log      *slog.Logger     // nil: slog.Default
 	Now      func() time.Time // the clock; nil: time.Now

@@ -52,6 +52,10 @@ type tree struct {
 	kind string   // build.language of teal.toml: key of the only row that is asked; "": all are
 	web  string   // the command line of the web process, where the app declares one; ""
 	apt  []string // packages of the Aptfile
+	// commands are all that the app declares, web among them.
+	commands []command
+	// keep tells whether a build gets the file; nil: it gets all.
+	keep func(path string) bool
 	// online tells whether a container registry answers, so that every version of
 	// a language can be had; nil: none does.
 	online func() bool

@@ -29,7 +29,7 @@ func TestDetectionFindsAndSaysWhy(t *testing.T) {
 		why        string // contained in one of the lines
 		dockerfile string // contained
 	}{
-		{"main at the root", "", files("go.mod", "module x\n\ngo 1.24.1\n", "main.go", mainGo), "Go 1.24.1: go.mod found", "main package .: the only one", `"/out/app", "."]`},
+		{"main at the root", "", files("go.mod", "module x\n\ngo 1.24.1\n", "main.go", mainGo), "Go 1.24.1: go.mod found", "main package .: the only one", `"-o", "/out/", "."]`},
 		{"main in cmd", "", files("go.mod", "module x\n", "x.go", "package x\n", "cmd/web/web.go", mainGo), "Go 1: go.mod found", "main package ./cmd/web", `"./cmd/web"]`},
 		{"toolchain line", "", files("go.mod", "module x\ngo 1.23\ntoolchain go1.25.2\n", "main.go", mainGo), "Go 1.25.2: go.mod found", "the toolchain line", ""},
 		{"chosen in teal.toml", "tools/b", files("go.mod", "module x\n", "tools/b/b.go", mainGo, "cmd/a/a.go", mainGo), "Go 1: go.mod found", "teal.toml says so", `"./tools/b"]`},

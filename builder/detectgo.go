@@ -8,7 +8,10 @@ import (
 	"go/token"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
+
+	"teal/deploy"
 )
 
 var (
@@ -17,9 +20,10 @@ var (
 	localReplace = regexp.MustCompile(`(?m)=>\s*\.{1,2}/`)
 )
 
-// detectGo takes a tree with a go.mod at its root and one main package, at the
-// root or in cmd/*. With several, teal.toml says which; the first one is not
-// guessed.
+// detectGo takes a tree with a go.mod at its root and a main package, at the
+// root or in cmd/*. With several, a Procfile or teal.toml says which one starts;
+// the first one is not guessed. Where the app declares commands, all main
+// packages are built, as any of them may be meant.
 func detectGo(ctx context.Context, t *tree) (*plan, error) {
 	if !t.has("go.mod") {
 		return nil, nil
@@ -28,22 +32,79 @@ func detectGo(ctx context.Context, t *tree) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	main, why, err := goMain(ctx, t)
+	g, err := goApp(ctx, t, mod)
 	if err != nil {
 		return nil, err
 	}
 	version, asked := goVersionOf(mod)
-	p := &plan{kind: "go", on: "scratch", what: "Go " + version + ": go.mod found"}
-	p.why = []string{
-		"Go: go.mod found, and no Dockerfile",
-		asked,
-		why,
+	p := &plan{kind: "go", on: "scratch", what: "Go " + version + ": go.mod found", argv: g.programs.argv}
+	p.why = append([]string{"Go: go.mod found, and no Dockerfile", asked}, g.why...)
+	if g.base = len(t.apt) > 0; g.base {
+		p.why = append(p.why, "runs on teal/base: there is an Aptfile")
 	}
-	p.dockerfile = goDockerfile(goBuild{
-		main:     main,
-		download: t.has("go.sum") && !t.has("go.work") && !t.has("vendor/modules.txt") && !localReplace.Match(mod),
-	})
+	for _, c := range t.commands {
+		base, err := g.programs.needsBase(t, c)
+		if err != nil {
+			return nil, err
+		}
+		if base && !g.base {
+			g.base = true
+			p.why = append(p.why, "runs on teal/base: "+c.what+" needs a shell, or a program that is not the app's own")
+		}
+	}
+	if g.base {
+		p.on = stackPrefix + "base"
+	}
+	g.files, g.dirs = t.beside()
+	if beside := append(slices.Clone(g.files), g.dirs...); len(beside) > 0 {
+		p.why = append(p.why, "beside the program in /app: "+deploy.Clean(strings.Join(beside, ", "), 200))
+	}
+	g.apt = runtimeOf(t.apt)
+	g.download = t.has("go.sum") && !t.has("go.work") && !t.has("vendor/modules.txt") && !localReplace.Match(mod)
+	p.dockerfile = goDockerfile(g)
 	return p, nil
+}
+
+// goApp finds what is built, and what starts.
+func goApp(ctx context.Context, t *tree, mod []byte) (g goBuild, err error) {
+	if t.web == "" || t.main != "" {
+		main, why, err := goMain(ctx, t)
+		if err != nil {
+			return g, err
+		}
+		g.programs, g.why = goPrograms{{main, goNameOf(mod, main)}}, []string{why}
+		g.argv = []string{goBin + g.programs[0].name}
+	}
+	if len(t.commands) == 0 {
+		return g, nil
+	}
+	all, err := findGoPrograms(ctx, t, mod)
+	if err != nil {
+		return g, err
+	}
+	if t.main != "" {
+		all = all.narrow(t.main, t.commands)
+	}
+	var left []string
+	if all, left, err = all.apart(t.commands); err != nil {
+		return g, err
+	}
+	if len(g.programs) > 0 && all.at(g.programs[0].name) < 0 {
+		all = append(all, g.programs[0])
+	}
+	if len(all) == 0 {
+		return g, failure("go.mod found, but no main package", "a program is a directory with Go files of package main", nil, nil)
+	}
+	g.programs = all
+	g.why = append(g.why, "programs: "+deploy.Clean(all.names(), 300))
+	if len(left) > 0 {
+		g.why = append(g.why, "not built, as their programs would have the same name: "+deploy.Clean(strings.Join(left, ", "), 300))
+	}
+	if t.web != "" {
+		g.argv = all.argv(t.web)
+		g.why = append(g.why, "start: the declared web process, "+deploy.Clean(strings.Join(g.argv, " "), 120))
+	}
+	return g, nil
 }
 
 // goVersionOf reads which Go the module asks for, and says so.
@@ -91,7 +152,7 @@ func goMain(ctx context.Context, t *tree) (dir, why string, err error) {
 			mains[i] = goPath(mains[i])
 		}
 		return "", "", failure("several Go main packages: "+strings.Join(mains, ", "),
-			fmt.Sprintf("say in teal.toml which one to run: [build] main = %q", mains[0]), nil, nil)
+			fmt.Sprintf("say in teal.toml which one to run: [build] main = %q, or in a Procfile: web: %s", mains[0], path.Base(mains[1])), nil, nil)
 	}
 }
 
@@ -114,7 +175,7 @@ func isMain(ctx context.Context, t *tree, dir string) (bool, error) {
 			return false, err
 		}
 		file, err := parser.ParseFile(token.NewFileSet(), base, text, parser.PackageClauseOnly|parser.ParseComments)
-		if err != nil || file.Name.Name != "main" {
+		if err != nil {
 			continue // a broken file is for the compiler to explain
 		}
 		built := true
@@ -125,8 +186,8 @@ func isMain(ctx context.Context, t *tree, dir string) (bool, error) {
 				}
 			}
 		}
-		if built {
-			return true, nil
+		if built { // a directory's files are all of one package
+			return file.Name.Name == "main", nil
 		}
 	}
 	return false, nil

@@ -10,10 +10,13 @@ import (
 )
 
 // detectStatic takes a tree of files to be served: a Staticfile names their
-// directory, else it is public/ or the root, where an index.html must be.
+// directory, else it is public/ or the root, where an index.html must be. An app
+// that declares a web process is none, unless it says so itself.
 func detectStatic(ctx context.Context, t *tree) (*plan, error) {
 	root, why, spa := "", "", false
 	switch {
+	case t.web != "" && t.kind == "" && !t.has("Staticfile"):
+		return nil, nil
 	case t.has("Staticfile"):
 		file, err := readStaticfile(ctx, t)
 		if err != nil {

@@ -2,8 +2,19 @@ package builder
 
 import (
 	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
+	"sync"
 	"testing"
+	"time"
+
+	"github.com/docker/docker/client"
 
 	"teal/deploy"
 )
@@ -43,5 +54,102 @@ func TestImagesCountOnlyWhatTheyDoNotShare(t *testing.T) {
 	}
 	if len(images) != 1 || images[0].Bytes != 3000+320<<10 {
 		t.Errorf("images are %+v: what was shared is the other one's alone now", images)
+	}
+}
+
+// A build trims the cache to the bound that is configured, and builds soon after
+// it do not look again. The Engine is a real one but for the trimming itself: its
+// cache is everybody's.
+func TestBuildTrimsTheCacheToItsBoundAtMostEveryFiveMinutes(t *testing.T) {
+	t.Parallel()
+	trims := newTrimWatch(t)
+	var mu sync.Mutex
+	now := time.Now()
+	wait := func(d time.Duration) {
+		mu.Lock()
+		defer mu.Unlock()
+		now = now.Add(d)
+	}
+	b := newBench(t, func(c *Config) {
+		c.MaxCache = 12345678
+		c.Now = func() time.Time { mu.Lock(); defer mu.Unlock(); return now }
+	})
+	b.config.Engine = trims.engine
+	build := func() {
+		t.Helper()
+		b.build(request(files("Dockerfile", "FROM scratch\nCOPY a /a\n", "a", b.ns)))
+	}
+	build()
+	trims.are("12345678")
+	wait(trimEvery - time.Second)
+	build()
+	trims.are("12345678")
+	wait(time.Second)
+	trims.fail(errors.New("the cache is locked"))
+	build() // goes well all the same
+	trims.are("12345678", "12345678")
+}
+
+// trimWatch stands before the Engine, notes what the cache is to be trimmed to,
+// and keeps that from it.
+type trimWatch struct {
+	t      *testing.T
+	engine *client.Client
+	mu     sync.Mutex
+	asked  []string
+	err    error
+}
+
+func newTrimWatch(t *testing.T) *trimWatch {
+	t.Helper()
+	w := &trimWatch{t: t}
+	socket, _ := strings.CutPrefix(testEngine(t).DaemonHost(), "unix://")
+	behind := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "engine"})
+	behind.FlushInterval = -1
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}}
+	behind.Transport = transport
+	front := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, "/build/prune") {
+			behind.ServeHTTP(out, r)
+			return
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.asked = append(w.asked, r.URL.Query().Get("keep-storage"))
+		if w.err != nil {
+			http.Error(out, w.err.Error(), http.StatusInternalServerError)
+			return
+		}
+		out.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(out, `{"CachesDeleted": null, "SpaceReclaimed": 0}`)
+	}))
+	engine, err := client.NewClientWithOpts(client.WithHost("tcp://"+front.Listener.Addr().String()), client.WithAPIVersionNegotiation())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.engine = engine
+	t.Cleanup(func() {
+		_ = engine.Close()
+		front.Close()
+		transport.CloseIdleConnections()
+	})
+	return w
+}
+
+func (w *trimWatch) fail(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.err = err
+}
+
+// are checks what the Engine was told to keep so far, in bytes.
+func (w *trimWatch) are(want ...string) {
+	w.t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if strings.Join(w.asked, " ") != strings.Join(want, " ") {
+		w.t.Errorf("the cache was trimmed to %q, want %q", w.asked, want)
 	}
 }

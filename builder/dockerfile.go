@@ -35,37 +35,46 @@ func (d *dockerfile) String() string { return strings.Join(d.lines, "\n") + "\n"
 
 // goBuild is what differs between Dockerfiles for Go.
 type goBuild struct {
-	main     string // directory of the main package
-	download bool   // modules can be fetched from go.mod and go.sum alone
+	programs    goPrograms
+	argv        []string // what starts
+	why         []string // for the log
+	base        bool     // runs on teal/base, as a command needs a shell or the like
+	apt         []string // Debian packages for the run image
+	files, dirs []string // beside the program
+	download    bool     // modules can be fetched from go.mod and go.sum alone
 }
 
-// goDockerfile builds a static program and leaves it alone with the bundle of
-// certificate authorities and the time zones. The compiler's cache begins with what teal/go has
-// compiled of the standard library already, and is the app's own from there.
+// goDockerfile builds static programs and leaves them alone with the bundle of
+// certificate authorities, the time zones and the app's own files. The compiler's
+// cache begins with what teal/go has compiled of the standard library already,
+// and is the app's own from there.
 func goDockerfile(b goBuild) string {
 	const (
 		mod   = "--mount=type=cache,id=gomod,target=/root/go/pkg/mod"
 		cache = "--mount=type=cache,id=gocache,from=teal/go,source=/root/.cache/go-build,target=/root/.cache/go-build"
 		next  = " \\\n    "
 	)
-	lines := []string{"FROM teal/go AS build", "WORKDIR /src"}
-	if b.download {
-		lines = append(lines, "COPY go.mod go.sum ./", "RUN "+mod+next+`["go", "mod", "download"]`)
+	from, env := "FROM scratch", "ENV PATH=/app/bin"
+	if b.base {
+		from, env = "FROM teal/base", "ENV PATH=/app/bin:$PATH"
 	}
-	lines = append(lines,
-		"COPY . .",
-		"RUN "+mod+next+cache+next+execForm("go", "build", "-ldflags=-s -w", "-o", "/out/app", goPath(b.main)),
-		"",
-		"FROM scratch",
-		"COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt",
-		"COPY --from=build /usr/local/go/lib/time/zoneinfo.zip /etc/zoneinfo.zip",
-		"COPY --from=build /out/app /app",
-		"USER 65532:65532",
-		"ENV PORT=8080 ZONEINFO=/etc/zoneinfo.zip",
-		"EXPOSE 8080",
-		`ENTRYPOINT ["/app"]`,
-	)
-	return strings.Join(lines, "\n") + "\n"
+	build := []string{"go", "build", "-ldflags=-s -w", "-o", "/out/"}
+	for _, p := range b.programs {
+		build = append(build, goPath(p.dir))
+	}
+	var d dockerfile
+	d.add("FROM teal/go AS build", "WORKDIR /src")
+	if b.download {
+		d.add("COPY go.mod go.sum ./", "RUN "+mod+next+`["go", "mod", "download"]`)
+	}
+	d.add("COPY . .", "RUN "+mod+next+cache+next+execForm(build...), "", from, "WORKDIR /app")
+	d.install(b.apt)
+	d.add("COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt",
+		"COPY --from=build /usr/local/go/lib/time/zoneinfo.zip /etc/zoneinfo.zip")
+	d.copyBeside(b.files, b.dirs)
+	d.add("COPY --from=build /out/ " + goBin)
+	d.run(env+" ZONEINFO=/etc/zoneinfo.zip", b.argv)
+	return d.String()
 }
 
 // staticDockerfile lays the files beside the static file server.

@@ -74,14 +74,22 @@ func (j *job) chooseOwn(ctx context.Context, name string, text []byte) error {
 // chooseDetected goes by what lies in the tree.
 func (j *job) chooseDetected(ctx context.Context) error {
 	t := j.tree
-	t.main, t.kind, t.web = j.manifest.Main, j.manifest.Language, j.declared.web
+	t.main, t.kind, t.web, t.commands = j.manifest.Main, j.manifest.Language, j.declared.web, j.commands()
+	ignore, err := readIgnore(ctx, j.source, "Dockerfile", nil)
+	if err != nil {
+		return err
+	}
+	t.keep = buildContext{ignore: ignore}.keep
 	t.online = func() bool { return j.stack.online(ctx) }
 	p, err := detect(ctx, t)
 	if err != nil {
 		return err
 	}
-	ignore, err := readIgnore(ctx, j.source, "Dockerfile", p.omit)
-	if err != nil {
+	if p.on == stackPrefix+"static" && len(t.commands) > 0 {
+		return failure(fmt.Sprintf("%s cannot run: the app is a %s, of which only the file server runs", t.commands[0].what, p.what),
+			"remove it, or say in teal.toml that the app is none of files: [build] language = \"procfile\"", nil, nil)
+	}
+	if ignore, err = readIgnore(ctx, j.source, "Dockerfile", p.omit); err != nil {
 		return err
 	}
 	j.plan, j.what = p, p.what

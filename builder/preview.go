@@ -42,7 +42,7 @@ func (b *Builder) Preview(ctx context.Context, req deploy.BuildRequest) (Preview
 		p.Path = path.Join(p.Root, j.what)
 	}
 	for line := range strings.Lines(said.String()) {
-		if line = strings.TrimRight(line, "\n"); !strings.HasPrefix(line, shownFile) && line != dockerfileWritten {
+		if line = strings.TrimRight(line, "\n"); !strings.HasPrefix(line, strings.TrimRight(shownFile, " ")) && line != dockerfileWritten {
 			p.Found = append(p.Found, line)
 		}
 	}

@@ -100,7 +100,7 @@ func (d *declared) settle(s *deploy.Settings, argv func(string) []string) {
 		if len(d.release) == 1 {
 			s.Release = argv(d.release[0])
 		} else {
-			s.Release = []string{"/bin/sh", "-c", strings.Join(d.release, " && ")}
+			s.Release = joined(d.release)
 		}
 	}
 	for _, w := range d.workers {
@@ -113,4 +113,9 @@ func (d *declared) settle(s *deploy.Settings, argv func(string) []string) {
 		}
 		s.Cron = append(s.Cron, job)
 	}
+}
+
+// joined makes one command of several lines, each run when the one before it did well.
+func joined(lines []string) []string {
+	return []string{"/bin/sh", "-c", strings.Join(lines, " && ")}
 }

@@ -78,6 +78,14 @@ func main() {
 		if err := os.WriteFile(os.Args[2], []byte(os.Args[3]), 0o644); err != nil {
 			panic(err)
 		}
+	case "grep":
+		text, err := os.ReadFile(os.Args[2])
+		if err != nil {
+			panic(err)
+		}
+		for _, word := range os.Args[3:] {
+			fmt.Printf("%s: %d times\n", word, strings.Count(string(text), word))
+		}
 	case "show":
 		text, err := os.ReadFile(os.Args[2])
 		fmt.Printf("%s: %.60q %v\n", os.Args[2], text, err)

@@ -1,0 +1,52 @@
+package builder
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// command is one that the app wants to have run, and where it says so.
+type command struct {
+	what string // "process mail of the Procfile"
+	line string // as in a Procfile; "" when it is a list of words
+	argv []string
+}
+
+var betweenWords = regexp.MustCompile(`[^A-Za-z0-9_./-]+`)
+
+// words are the parts of the command that may name a program.
+func (c command) words() []string {
+	if c.line == "" {
+		return c.argv
+	}
+	return betweenWords.Split(c.line, -1)
+}
+
+// commands lists all that the app declares, web first.
+func (j *job) commands() (all []command) {
+	d := j.declared
+	add := func(line string, argv []string, format string, args ...any) {
+		all = append(all, command{what: fmt.Sprintf(format, args...), line: strings.TrimSpace(line), argv: argv})
+	}
+	if d.web != "" {
+		add(d.web, nil, "web of the %s", d.webFrom)
+	}
+	if argv := j.manifest.Settings.Release; len(argv) > 0 {
+		add("", argv, "the release command of %s", manifestName)
+	} else {
+		for _, line := range d.release {
+			add(line, nil, "the release command of the %s", d.releaseFrom)
+		}
+		if len(d.release) > 1 {
+			add("", joined(d.release), "a release command of several lines")
+		}
+	}
+	for _, w := range d.workers {
+		add(w.line, nil, "process %s of the Procfile", w.name)
+	}
+	for _, c := range d.cron {
+		add(c.line, c.job.Argv, "scheduled command %s", c.job.Name)
+	}
+	return all
+}
