@@ -16,8 +16,10 @@ func goTree(t *testing.T, source fsSource) (Preview, error) {
 }
 
 func TestGoAppWithAProcfileIsBuiltForAllItsCommands(t *testing.T) {
-	base := []string{"go.mod", "module example.org/shop/v2\n", "cmd/web/a.go", mainGo, "cmd/worker/a.go", mainGo, "tools/migrate/a.go", mainGo,
-		"lib/lib.go", "package lib\n", "lib/testdata/x/a.go", mainGo, "vendor/x/a.go", mainGo, "sub/go.mod", "module sub\n", "sub/a.go", mainGo}
+	base := []string{
+		"go.mod", "module example.org/shop/v2\n", "cmd/web/a.go", mainGo, "cmd/worker/a.go", mainGo, "tools/migrate/a.go", mainGo,
+		"lib/lib.go", "package lib\n", "lib/testdata/x/a.go", mainGo, "vendor/x/a.go", mainGo, "sub/go.mod", "module sub\n", "sub/a.go", mainGo,
+	}
 	const all = `"./cmd/web", "./cmd/worker", "./tools/migrate"]`
 	for _, c := range []struct {
 		name string
@@ -25,22 +27,54 @@ func TestGoAppWithAProcfileIsBuiltForAllItsCommands(t *testing.T) {
 		want []string // in the text with the findings
 		not  string
 	}{
-		{"flags", []string{"Procfile", "web: bin/web -addr :$PORT\nworker: worker -v\nrelease: ./migrate up\n"},
-			[]string{all, `CMD ["/app/bin/web", "-addr", ":8080"]`, "process worker (1): /app/bin/worker -v", "release command: /app/bin/migrate up", "FROM scratch", "ENV PATH=/app/bin "}, "teal/base"},
-		{"shell", []string{"Procfile", "web: ./web -db $DATABASE_URL\n"},
-			[]string{all, `CMD ["/bin/sh", "-c", "exec /app/bin/web -db $DATABASE_URL"]`, "FROM teal/base", "web of the Procfile needs a shell"}, "FROM scratch"},
-		{"assignment", []string{"Procfile", "web: web\nworker: MODE=fast ./worker\n"},
-			[]string{"process worker (1): env MODE=fast /app/bin/worker", "FROM teal/base", "process worker of the Procfile needs a shell"}, "FROM scratch"},
-		{"script", []string{"Procfile", "web: web\nrelease: ./up.sh\n", "up.sh", "#!/bin/sh\n"},
-			[]string{"release command: ./up.sh", "FROM teal/base", `"up.sh", "./"]`}, "FROM scratch"},
-		{"main says which ones", []string{"Procfile", "worker: ./worker\n", "teal.toml", "[build]\nmain = \"cmd/web\"\n"},
-			[]string{`"./cmd/web", "./cmd/worker"]`, `CMD ["/app/bin/web"]`}, "migrate"},
-		{"several of one name, not used", []string{"Procfile", "web: web\n", "demo/worker/a.go", mainGo},
-			[]string{`"./cmd/web", "./tools/migrate"]`, "would have the same name: ./cmd/worker, ./demo/worker"}, "xx"},
-		{"the root is called as its module", []string{"Procfile", "web: shop\n", "main.go", mainGo},
-			[]string{`CMD ["/app/bin/shop"]`, `"./cmd/worker", ".", "./tools/migrate"]`}, "teal/base"},
-		{"list in teal.toml", []string{"Procfile", "web: web\n", "teal.toml", "release = \"migrate up\"\n"},
-			[]string{"release command: migrate up", "FROM scratch"}, "teal/base"},
+		{
+			"flags",
+			[]string{"Procfile", "web: bin/web -addr :$PORT\nworker: worker -v\nrelease: ./migrate up\n"},
+			[]string{all, `CMD ["/app/bin/web", "-addr", ":8080"]`, "process worker (1): /app/bin/worker -v", "release command: /app/bin/migrate up", "FROM scratch", "ENV PATH=/app/bin "},
+			"teal/base",
+		},
+		{
+			"shell",
+			[]string{"Procfile", "web: ./web -db $DATABASE_URL\n"},
+			[]string{all, `CMD ["/bin/sh", "-c", "exec /app/bin/web -db $DATABASE_URL"]`, "FROM teal/base", "web of the Procfile needs a shell"},
+			"FROM scratch",
+		},
+		{
+			"assignment",
+			[]string{"Procfile", "web: web\nworker: MODE=fast ./worker\n"},
+			[]string{"process worker (1): env MODE=fast /app/bin/worker", "FROM teal/base", "process worker of the Procfile needs a shell"},
+			"FROM scratch",
+		},
+		{
+			"script",
+			[]string{"Procfile", "web: web\nrelease: ./up.sh\n", "up.sh", "#!/bin/sh\n"},
+			[]string{"release command: ./up.sh", "FROM teal/base", `"up.sh", "./"]`},
+			"FROM scratch",
+		},
+		{
+			"main says which ones",
+			[]string{"Procfile", "worker: ./worker\n", "teal.toml", "[build]\nmain = \"cmd/web\"\n"},
+			[]string{`"./cmd/web", "./cmd/worker"]`, `CMD ["/app/bin/web"]`},
+			"migrate",
+		},
+		{
+			"several of one name, not used",
+			[]string{"Procfile", "web: web\n", "demo/worker/a.go", mainGo},
+			[]string{`"./cmd/web", "./tools/migrate"]`, "would have the same name: ./cmd/worker, ./demo/worker"},
+			"xx",
+		},
+		{
+			"the root is called as its module",
+			[]string{"Procfile", "web: shop\n", "main.go", mainGo},
+			[]string{`CMD ["/app/bin/shop"]`, `"./cmd/worker", ".", "./tools/migrate"]`},
+			"teal/base",
+		},
+		{
+			"list in teal.toml",
+			[]string{"Procfile", "web: web\n", "teal.toml", "release = \"migrate up\"\n"},
+			[]string{"release command: migrate up", "FROM scratch"},
+			"teal/base",
+		},
 		{"Aptfile", []string{"Procfile", "web: web\n", "Aptfile", "ffmpeg\n"}, []string{"FROM teal/base", "ffmpeg"}, "FROM scratch"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
