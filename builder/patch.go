@@ -31,7 +31,7 @@ func (b *Builder) Patch(ctx context.Context, req deploy.PatchRequest, log io.Wri
 			return patched, err
 		}
 	}
-	built, err := b.Build(ctx, req.BuildRequest, log)
+	built, err := b.Build(ctx, anew(req), log)
 	if err != nil {
 		return deploy.Patched{}, err
 	}
@@ -41,6 +41,15 @@ func (b *Builder) Patch(ctx context.Context, req deploy.PatchRequest, log io.Wri
 		return patched, nil
 	}
 	return b.layered(ctx, req, patched, log)
+}
+
+// anew is the build of the live commit. With updates known, every step runs
+// again: one that installs packages of the app's own would come out of the cache
+// with those of the day it first ran, whenever the base below it is the same.
+func anew(req deploy.PatchRequest) deploy.BuildRequest {
+	build := req.BuildRequest
+	build.NoCache = build.NoCache || len(req.Pending.Changes) > 0
+	return build
 }
 
 func rebuiltOn(o origin) string {

@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -174,7 +175,7 @@ func (b *Builder) newerBases(ctx context.Context, o origin, p *deploy.Pending) e
 		case err != nil:
 			return engineError(ctx, b.config.Engine, err)
 		case found.ID != was.ID:
-			p.Bases = append(p.Bases, ref)
+			p.Bases, p.Contents = append(p.Bases, ref), append(p.Contents, cmp.Or(digestOf(found, ref), found.ID))
 			continue
 		}
 		if strings.HasPrefix(ref, stackPrefix) {
@@ -187,7 +188,7 @@ func (b *Builder) newerBases(ctx context.Context, o origin, p *deploy.Pending) e
 		case err != nil:
 			p.Unknown = append(p.Unknown, fmt.Sprintf("whether there is a newer %s: its registry does not answer", ref))
 		case digest != was.Digest:
-			p.Bases = append(p.Bases, ref)
+			p.Bases, p.Contents = append(p.Bases, ref), append(p.Contents, digest)
 		}
 	}
 	return nil

@@ -46,6 +46,8 @@ type Pending struct {
 	// Bases are the images it was built on that have changed since: what that
 	// means for its packages shows only when it is built anew.
 	Bases []string `json:"bases,omitempty"`
+	// Contents are what those images are now, by digest, in the same order.
+	Contents []string `json:"contents,omitempty"`
 	// Pushed says what only a push changes, one line each: nothing is looked up of it.
 	Pushed []string `json:"pushed,omitempty"`
 	// Unknown says what can't be told, one line each.
@@ -77,13 +79,15 @@ func (p Pending) Security() (n int) {
 	return n
 }
 
-// Key is equal for equal updates: a run that failed is not repeated while it stays.
+// Key is equal for equal updates: a run that failed, or that brought nothing, is
+// not repeated while it stays. Why something can't be told is no part of it: such
+// words hold times and ports, and what is told later is a change or a base.
 func (p Pending) Key() string {
 	h := sha256.New()
 	for _, c := range p.Changes {
 		fmt.Fprintln(h, c.Kind, c.Name, c.Arch, c.New)
 	}
-	fmt.Fprintln(h, p.Bases, p.Unknown)
+	fmt.Fprintln(h, p.Bases, p.Contents, len(p.Unknown) > 0)
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
@@ -137,7 +141,7 @@ func (w *worker) patch(j *job) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { w.e.notePatch(w.app, pending, err) }()
+	defer func() { w.e.notePatch(live, pending, err) }()
 	r, err := w.makePatched(j, live, pending)
 	if err != nil {
 		return err
@@ -226,7 +230,7 @@ func (w *worker) makePatched(j *job, live Release, pending Pending) (Release, er
 	changes := Compare(before, after)
 	if !differs(live, patched, before, changes) {
 		w.dropUnused(live, patched.Image)
-		return Release{}, &interruption{Canceled, stale(pending)}
+		return Release{}, errors.Join(errSame, &interruption{Canceled, stale(pending, patched)})
 	}
 	changes = w.e.Patcher.Explain(j.ctx, after, mark(changes, pending))
 	j.journal.say("==> %s: %s", capitalize(patched.Remedy), cmp.Or(Brief(changes), "the same packages on a newer base image"))
@@ -272,13 +276,20 @@ func differs(live Release, patched Patched, before Inventory, changes []Change) 
 	return patched.Image != live.Image && !before.HasSystem() && patched.Foreign
 }
 
+// errSame ends a patch run whose image holds the same as the live one.
+var errSame = errors.New("built anew it holds the same packages")
+
 // stale says why nothing came of a patch.
-func stale(p Pending) string {
+func stale(p Pending, patched Patched) string {
 	if len(p.Changes) == 0 {
-		return "no updates: built anew it holds the same packages"
+		return fmt.Sprintf("no updates: %s, it holds the same packages", patched.Remedy)
 	}
-	return fmt.Sprintf("built anew it holds the same packages, although there are %d updates (%s): the base image does not have them yet; [patch] layer = true in teal.toml lays them over it",
-		len(p.Changes), Brief(p.Changes))
+	text := fmt.Sprintf("%s, it holds the same packages, although there are %d updates (%s): neither the base image nor the app's own steps bring them",
+		patched.Remedy, len(p.Changes), Brief(p.Changes))
+	if !patched.Settings.Patch.Layer {
+		text += "; [patch] layer = true in teal.toml lays them over the image of a Dockerfile"
+	}
+	return text
 }
 
 // mark carries over from what was pending which changes are for security.

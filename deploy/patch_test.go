@@ -62,17 +62,84 @@ func TestScheduledRunWithNothingOutOfDateIsAnEventAndNoDeployment(t *testing.T) 
 	}
 }
 
-func TestPatchThatChangesNothingSaysThatTheBaseDoesNotHaveItYet(t *testing.T) {
+func TestPatchThatChangesNothingSaysThatNeitherBaseNorStepsBringTheUpdates(t *testing.T) {
+	for layer, hint := range map[bool]bool{false: true, true: false} {
+		w := deploytest.New(t)
+		w.Pending = pending(openssl)
+		w.Settings.Patch.Layer = layer
+		d, ctx := w.Open(), within(t)
+		mustPush(ctx, t, d, "one", deploy.Live)
+		dep, _ := patchDue(ctx, t, d)
+		if dep.State != deploy.Canceled || !strings.Contains(dep.Note, "the same packages, although there are 1 updates (openssl 3.0.15-1 → 3.0.17-1): neither the base image nor the app's own steps bring them") ||
+			strings.Contains(dep.Note, "layer = true") != hint {
+			t.Errorf("layer %t: %s: %q", layer, dep.State, dep.Note)
+		}
+		if got := w.Images(); got != 1 {
+			t.Errorf("%d images, want the one that serves", got)
+		}
+	}
+}
+
+// TestBuildThatBroughtNothingIsNotRepeatedEveryNight: nor does it leave a
+// deployment in the history every night. Other updates, a push and a week make it
+// worth another one.
+func TestBuildThatBroughtNothingIsNotRepeatedEveryNight(t *testing.T) {
+	var later atomic.Int64
 	w := deploytest.New(t)
-	w.Pending = pending(openssl)
+	w.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+	night := func() { later.Add(int64(24 * time.Hour)) }
 	d, ctx := w.Open(), within(t)
 	mustPush(ctx, t, d, "one", deploy.Live)
-	dep, _ := patchDue(ctx, t, d)
-	if dep.State != deploy.Canceled || !strings.Contains(dep.Note, "the same packages, although there are 1 updates (openssl 3.0.15-1 → 3.0.17-1)") {
-		t.Errorf("%s: %q", dep.State, dep.Note)
+	unknown := func(why string, changes ...deploy.Change) {
+		w.Pending = func(string) deploy.Pending {
+			return deploy.Pending{Changes: changes, Unknown: []string{why}, Stack: "debian:12"}
+		}
 	}
-	if got := w.Images(); got != 1 {
-		t.Errorf("%d images, want the one that serves", got)
+	var builds atomic.Int32
+	w.Building = func(context.Context, deploy.BuildRequest, io.Writer) error { builds.Add(1); return nil }
+	idle := func(nights int) {
+		t.Helper()
+		before := builds.Load()
+		for range nights {
+			night()
+			_, why := patchDue(ctx, t, d)
+			wantNothing(t, why, "was built anew and held the same packages")
+		}
+		if builds.Load() != before {
+			t.Errorf("%d builds in %d nights", builds.Load()-before, nights)
+		}
+	}
+	built := func() {
+		t.Helper()
+		night()
+		if dep, why := patchDue(ctx, t, d); dep.State != deploy.Canceled || !strings.Contains(dep.Note, "the same packages") {
+			t.Fatalf("%s %q, %v", dep.State, dep.Note, why)
+		}
+	}
+	unknown("its registry does not answer: dial tcp 10.0.0.1:5000")
+	built()
+	unknown("its registry does not answer: dial tcp 10.0.0.1:5001")
+	idle(6)
+	built() // a week later
+	unknown("the same", openssl)
+	built() // an update
+	idle(2)
+	plan, err := d.PlanPatch(ctx, "shop")
+	if err != nil || !strings.Contains(plan.Held, "tried again after") {
+		t.Errorf("the plan says %q, %v", plan.Held, err)
+	}
+	mustPush(ctx, t, d, "two", deploy.Live)
+	built() // a release of other steps
+	idle(1)
+	w.RefreshBases()
+	for range 6 {
+		night()
+	}
+	if dep, why := patchDue(ctx, t, d); dep.State != deploy.Live {
+		t.Errorf("%s, %v", dep.State, why)
+	}
+	if r := w.PatchRecord("shop"); r.IdleKey != "" {
+		t.Errorf("after a success: %+v", r)
 	}
 }
 
@@ -180,7 +247,7 @@ func TestSettingsOfTheAppHoldItsPatches(t *testing.T) {
 	}
 }
 
-func TestDryRunChangesNothingAndSaysWhatHoldsTheSchedule(t *testing.T) {
+func TestDryRunChangesNoAppAndSaysWhatHoldsTheSchedule(t *testing.T) {
 	w := deploytest.New(t)
 	w.Pending = pending(openssl)
 	d, ctx := w.Open(), within(t)

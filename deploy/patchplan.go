@@ -42,30 +42,6 @@ const (
 	ScopeSecurity PatchScope = "security" // run only when one of them comes from a security archive
 )
 
-// Patches remembers what patch runs found and how they went. Met by the store.
-type Patches interface {
-	// PatchRecord gives an app's; the zero one when there is none.
-	PatchRecord(ctx context.Context, app AppName) (PatchRecord, error)
-	// SetPatchRecord stores it; ErrNotFound when there is no such app.
-	SetPatchRecord(ctx context.Context, app AppName, r PatchRecord) error
-	// PostAlert has people told of something, unless they were told of its Episode.
-	PostAlert(ctx context.Context, a Alert) error
-}
-
-// PatchRecord is what is remembered of an app's patch runs.
-type PatchRecord struct {
-	Release   int       // that was looked at
-	CheckedAt time.Time // zero: never
-	Pending   Pending   // what was out of date then
-	// Failures counts the runs that failed one after the other with the same
-	// updates (FailedKey); until NotBefore they are not tried again.
-	Failures  int
-	FailedKey string
-	NotBefore time.Time
-	// Told is the key of the updates that people were told of in mode "notify".
-	Told string
-}
-
 // Patch brings the live release up to date and deploys the result if it
 // differs; when it does not, the deployment ends Canceled with a note that says
 // so. What is out of date is looked for anew. ErrBusy when a deployment is under
@@ -137,10 +113,15 @@ func (e *Engine) mayPatch(live Release, pending Pending, record PatchRecord) err
 		return fmt.Errorf("%w: %d updates for %s, none of them for security (%s)", ErrNothing, len(pending.Changes), live.Name(), Brief(pending.Changes))
 	case record.FailedKey == pending.Key() && e.Now().Before(record.NotBefore):
 		return fmt.Errorf("%w: the same updates failed %s; they are tried again after %s, or when there are others (now: patch %s --now)",
-			ErrNothing, times(record.Failures), record.NotBefore.UTC().Format("Mon 2 Jan 15:04 MST"), live.App)
+			ErrNothing, times(record.Failures), clock(record.NotBefore), live.App)
+	case record.idle(live, pending, e.Now()):
+		return fmt.Errorf("%w: %s was built anew and held the same packages (%s); that is tried again after %s, when there are others, or after a push (now: patch %s --now)",
+			ErrNothing, live.Name(), pending, clock(record.IdleUntil), live.App)
 	}
 	return nil
 }
+
+func clock(at time.Time) string { return at.UTC().Format("Mon 2 Jan 15:04 MST") }
 
 func times(n int) string {
 	if n == 1 {
@@ -189,41 +170,6 @@ func (e *Engine) tellPatched(r Release, d Deployment) {
 	})
 }
 
-// leaveAlone is how long the same updates are left alone after they failed n times.
-func leaveAlone(n int) time.Duration {
-	return time.Duration(min(14, 1<<min(n-1, 4))) * 24 * time.Hour
-}
-
-// notePatch remembers how a patch run went.
-func (e *Engine) notePatch(app AppName, pending Pending, err error) {
-	ctx, done := cleanup()
-	defer done()
-	record, errRead := e.Patches.PatchRecord(ctx, app)
-	if errRead != nil {
-		e.Log.Warn("Cannot remember how the patch went", "app", app, "error", errRead)
-		return
-	}
-	var f *Failure
-	switch {
-	case errors.As(err, &f):
-		if record.FailedKey != pending.Key() {
-			record.Failures = 0
-		}
-		record.Failures++
-		record.FailedKey = pending.Key()
-		// A little less than whole days, so that the run of that day is not missed.
-		record.NotBefore = e.Now().Add(leaveAlone(record.Failures) - time.Hour)
-	case err == nil:
-		record.Failures, record.FailedKey, record.NotBefore, record.Told = 0, "", time.Time{}, ""
-		record.Pending = Pending{}
-	default:
-		return // canceled, or nothing came of it
-	}
-	if err := e.Patches.SetPatchRecord(ctx, app, record); err != nil {
-		e.Log.Warn("Cannot remember how the patch went", "app", app, "error", err)
-	}
-}
-
 // PatchPlan tells what a patch run of the app would do now: dry-run.
 type PatchPlan struct {
 	Live    Release
@@ -232,7 +178,9 @@ type PatchPlan struct {
 	Held string
 }
 
-// PlanPatch looks for updates of an app and changes nothing.
+// PlanPatch looks for updates of an app, and changes neither it nor another one.
+// The looking itself is that of a patch run: Patcher.Pending may refresh base
+// images of Teal's own.
 func (e *Engine) PlanPatch(ctx context.Context, app AppName) (PatchPlan, error) {
 	a, err := e.appReady(ctx, app)
 	if err != nil {

@@ -16,7 +16,7 @@ var patchRow = command{
 		"not, nothing restarts. One app is patched at a time.",
 	options: []option{
 		{name: "now", help: "do it now (this is what happens without --dry-run, too)"},
-		{name: "dry-run", help: "say what is out of date, and change nothing"},
+		{name: "dry-run", help: "say what is out of date; no app is touched, but newer stack images are made, as any look does"},
 		optDetach,
 	},
 	examples: []string{"patch shop --dry-run", "patch shop --now"},
