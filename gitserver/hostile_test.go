@@ -342,7 +342,7 @@ func TestPusherMayThinkBeforeHeSends(t *testing.T) {
 	s.command(before, tip, "refs/heads/main", usualCaps)
 	s.send([]byte("0000"))
 	<-time.After(3 * stall)
-	if n := len(w.repos.indexPacks); n != 0 {
+	if n := w.repos.indexPacks.taken(); n != 0 {
 		t.Errorf("%d places are held by who sends nothing", n)
 	}
 	s.send(c.packFor(tip, "^"+before))
@@ -373,7 +373,7 @@ func TestPushThatWaitsForOthersToBeUnpackedIsToldSo(t *testing.T) {
 	s.command(noHash, c.head(), "refs/heads/main", usualCaps)
 	s.send([]byte("0000"))
 	s.send(pack[:len(pack)-10])
-	eventually(t, "the first push is being unpacked", func() bool { return len(w.repos.indexPacks) == 1 })
+	eventually(t, "the first push is being unpacked", func() bool { return w.repos.indexPacks.taken() == 1 })
 	told := w.dial("anna").receivePack("other")
 	told.command(noHash, late.head(), "refs/heads/main", usualCaps)
 	told.send(append([]byte("0000"), late.packFor("HEAD")...))
@@ -385,6 +385,60 @@ func TestPushThatWaitsForOthersToBeUnpackedIsToldSo(t *testing.T) {
 	s.send(pack[len(pack)-10:])
 	has(t, s.answer(), "ok refs/heads/main")
 	has(t, told.answer(), "ok refs/heads/main")
+}
+
+func TestDiskIsLookedAtAgainAfterTheWait(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, limits(func(l *Limits) { l.IndexPacks = 1 }))
+	w.addApp("shop")
+	c := w.newClone("anna", "shop")
+	w.repos.indexPacks.enter("bert")
+	s := w.dial("anna").receivePack("shop")
+	s.command(noHash, c.head(), "refs/heads/main", usualCaps)
+	s.send(append([]byte("0000"), c.packFor("HEAD")...))
+	s.in.Close()
+	eventually(t, "the push waits", w.repos.indexPacks.crowded)
+	w.repos.limits.DiskFree = 1 << 60 // what was there is taken by now
+	w.repos.indexPacks.give("bert")
+	has(t, s.answer(), "the server's disk is nearly full")
+}
+
+func TestWhoTricklesDoesNotKeepOthersWaiting(t *testing.T) {
+	t.Parallel()
+	const stall = time.Second
+	w := newWorld(t, limits(func(l *Limits) { l.Stall = stall }))
+	w.addApp("shop")
+	w.addApp("other")
+	c := w.newClone("anna", "shop")
+	c.commit("noise", noise(8<<20, 1))
+	pack := c.packFor("HEAD")
+	var said lockedBuffer
+	ended := make(chan struct{})
+	defer close(ended)
+	for _, user := range []string{"anna", "root"} {
+		s := w.dial(user).receivePack("shop")
+		s.command(noHash, c.head(), "refs/heads/main", usualCaps)
+		s.send([]byte("0000"))
+		go func() {
+			for rest := pack; len(rest) > 4096; rest = rest[4096:] {
+				select {
+				case <-ended:
+					return
+				case <-time.After(stall / 20):
+					s.send(rest[:4096])
+				}
+			}
+		}()
+		go func() { _, _ = io.Copy(&said, s.out) }()
+	}
+	eventually(t, "both places are taken", func() bool { return w.repos.indexPacks.taken() == 2 })
+	other := w.newClone("anna", "other")
+	if r := other.try("push", "teal", "main"); r.exit != 0 {
+		t.Errorf("exit %d\n%s", r.exit, r.out)
+	}
+	eventually(t, "who trickles is told", func() bool {
+		return strings.Contains(said.String(), "less than 256 KiB were received in 1s while other pushes waited: push again")
+	})
 }
 
 func TestFetchThatTakesNothingLosesItsPlace(t *testing.T) {

@@ -9,8 +9,11 @@ import (
 )
 
 // stallFloor is what a client must send within the stall time: a trickle is a
-// stall too.
-const stallFloor = 4096
+// stall too. Who keeps others waiting must send more.
+const (
+	stallFloor   = 4 << 10
+	crowdedFloor = 256 << 10
+)
 
 var errInterrupted = errors.New("the reader has what it needs")
 
@@ -28,6 +31,7 @@ type intake struct {
 
 	ctx      context.Context
 	until    <-chan struct{} // ends a Read early
+	crowded  func() bool     // tells whether others wait; nil: nobody does
 	stall    time.Duration
 	thinking bool          // the next byte may take as long as ctx lasts
 	waited   time.Duration // since the last judgement
@@ -89,6 +93,9 @@ func (in *intake) patient() {
 // interrupt makes reads end with errInterrupted once the channel is closed; nil: never.
 func (in *intake) interrupt(c <-chan struct{}) { in.until = c }
 
+// hurry makes crowdedFloor the least while crowded is true; nil: never.
+func (in *intake) hurry(crowded func() bool) { in.crowded = crowded }
+
 // Read reads what the client sends.
 func (in *intake) Read(p []byte) (int, error) { return in.br.Read(p) }
 
@@ -129,17 +136,19 @@ func (in *intake) next() error {
 				return nil
 			}
 			in.got += len(chunk)
-			if in.waited += time.Since(began); in.waited >= in.stall && in.stalled() {
-				return in.tooSlow()
+			if in.waited += time.Since(began); in.waited < in.stall {
+				return nil
 			}
-			return nil
+			return in.judge()
 		case <-in.ctx.Done():
 			return context.Cause(in.ctx)
 		case <-in.until:
 			return errInterrupted
 		case <-timer.C:
-			if !in.thinking && in.stalled() {
-				return in.tooSlow()
+			if !in.thinking {
+				if err := in.judge(); err != nil {
+					return err
+				}
 			}
 			began = time.Now()
 			timer.Reset(in.stall)
@@ -147,15 +156,17 @@ func (in *intake) next() error {
 	}
 }
 
-// stalled judges the time that was spent waiting, and begins a new one.
-func (in *intake) stalled() bool {
-	slow := in.got < stallFloor
+// judge judges the time that was spent waiting, and begins a new one.
+func (in *intake) judge() error {
+	got := in.got
 	in.waited, in.got = 0, 0
-	return slow
-}
-
-func (in *intake) tooSlow() error {
-	return refuse("less than %s were received in %v", byteSize(stallFloor), in.stall)
+	if got < stallFloor {
+		return refuse("less than %s were received in %v", byteSize(stallFloor), in.stall)
+	}
+	if got < crowdedFloor && in.crowded != nil && in.crowded() {
+		return refuse("less than %s were received in %v while other pushes waited: push again", byteSize(crowdedFloor), in.stall)
+	}
+	return nil
 }
 
 // drain takes what the client still sends, so that it comes to read why it was

@@ -13,7 +13,7 @@ type Limits struct {
 	Request     int           // bytes of the update request before the pack; 256 KiB
 	Stall       time.Duration // a client that has begun to send and sends less than 4 KiB in this time is cut, and a fetch that takes nothing; 60 s
 	Receive     time.Duration // from the advertisement to the end of the pack; 10 min
-	IndexPacks  int           // packs that are unpacked at once over all apps; 2
+	IndexPacks  int           // packs that are unpacked at once over all apps; 2. While others wait, a pusher must send 256 KiB within Stall.
 	DiskFree    int64         // bytes that must be free before a pack is taken; 2 GiB
 
 	Fetch   time.Duration // of one fetch or clone; 30 min

@@ -146,7 +146,7 @@ func (p *push) take(ctx context.Context) (deploy.Deployment, error) {
 
 // judge takes the pack into the quarantine and checks all that is in it.
 func (p *push) judge(ctx context.Context, q *quarantine, tip string) (deploy.Commit, error) {
-	kind, err := q.unpack(ctx, p.in, tip, func(line string) { p.say(line) })
+	kind, err := q.unpack(ctx, p.in, tip, p.se.user, func(line string) { p.say(line) })
 	if err != nil {
 		return deploy.Commit{}, err
 	}

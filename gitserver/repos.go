@@ -40,7 +40,7 @@ type Repos struct {
 	keep   func(ctx context.Context, app deploy.AppName) ([]string, error)
 	log    *slog.Logger
 
-	indexPacks chan struct{}       // a place for each index-pack that may run
+	indexPacks *places             // for index-packs
 	fetches    chan struct{}       // a place for each upload-pack that may run
 	pushed     chan deploy.AppName // to the housekeeper
 	mu         sync.Mutex          // guards turns
@@ -65,7 +65,7 @@ func NewRepos(c ReposConfig) *Repos {
 	if r.log == nil {
 		r.log = slog.Default()
 	}
-	r.indexPacks = make(chan struct{}, r.limits.IndexPacks)
+	r.indexPacks = newPlaces(r.limits.IndexPacks)
 	r.fetches = make(chan struct{}, r.limits.Fetches)
 	return r
 }

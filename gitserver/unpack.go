@@ -39,9 +39,9 @@ var tolerated = func() string {
 }()
 
 // unpack takes the pack from the client into the quarantine and checks every
-// object. say tells the pusher something. It returns the type of the tip when
+// object. by is the pusher, and say tells him something. It returns the type of the tip when
 // that is in the pack, and "" when it is not.
-func (q *quarantine) unpack(ctx context.Context, in *intake, tip string, say func(string)) (kind string, err error) {
+func (q *quarantine) unpack(ctx context.Context, in *intake, tip, by string, say func(string)) (kind string, err error) {
 	if err := q.repos.checkDisk(); err != nil {
 		return "", err
 	}
@@ -52,10 +52,13 @@ func (q *quarantine) unpack(ctx context.Context, in *intake, tip string, say fun
 	if objects == 0 {
 		return "", readEmptyPack(in, header)
 	}
-	if err := q.repos.takePlace(ctx, say); err != nil {
+	if err := q.repos.takePlace(ctx, by, say); err != nil {
 		return "", err
 	}
-	defer func() { <-q.repos.indexPacks }()
+	defer q.repos.indexPacks.give(by)
+	if err := q.repos.checkDisk(); err != nil { // those before us may have filled it
+		return "", err
+	}
 	if objects > 20_000 {
 		say(fmt.Sprintf("unpacking and checking %d objects", objects))
 	}
@@ -105,19 +108,12 @@ func inputError(err error, early string) error {
 }
 
 // takePlace waits until fewer than the limit of packs are being unpacked.
-func (r *Repos) takePlace(ctx context.Context, say func(string)) error {
-	select {
-	case r.indexPacks <- struct{}{}:
-		return nil
-	default:
+func (r *Repos) takePlace(ctx context.Context, by string, say func(string)) error {
+	err := r.indexPacks.take(ctx, by, func() { say("waiting for other pushes to be unpacked") })
+	if err != nil {
+		return fmt.Errorf("waiting for other pushes to be unpacked: %w", err)
 	}
-	say("waiting for other pushes to be unpacked")
-	select {
-	case r.indexPacks <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("waiting for other pushes to be unpacked: %w", context.Cause(ctx))
-	}
+	return nil
 }
 
 // checkDisk refuses a pack before the disk is full of it.
@@ -151,6 +147,8 @@ func (q *quarantine) indexPack(ctx context.Context, in *intake) error {
 	ended := make(chan struct{})
 	in.interrupt(ended)
 	defer in.interrupt(nil)
+	in.hurry(q.repos.indexPacks.crowded)
+	defer in.hurry(nil)
 	go func() { fed <- pour(w, in, q.repos.limits.Pack, stop) }()
 	err = c.wait()
 	close(ended)
