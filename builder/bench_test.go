@@ -127,7 +127,7 @@ func (b *bench) buildPlainly(p *plan, source fsSource) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	defer (&job{Builder: b.Builder}).hold(ctx, m.ceiling())() // as a build of Teal's
+	defer b.hold(ctx, room{free: m.spare()})() // as a build of Teal's
 	ignore, err := readIgnore(ctx, source, "Dockerfile", p.omit)
 	if err != nil {
 		b.t.Fatal(err)

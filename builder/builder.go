@@ -67,6 +67,8 @@ type Config struct {
 	CVEData string
 
 	meminfo string        // /proc/meminfo, but in tests
+	groups  string        // cgroupRoot, but in tests
+	program string        // Teal's own, but in tests: see holder
 	starved time.Duration // 30 s, but in tests: see hunger
 }
 
@@ -83,6 +85,8 @@ func (c Config) withDefaults() Config {
 		c.MaxLogBytes = 4 << 20
 	}
 	set(&c.meminfo, "/proc/meminfo")
+	set(&c.groups, cgroupRoot)
+	set(&c.program, "/proc/self/exe")
 	if c.starved == 0 {
 		c.starved = 30 * time.Second
 	}
@@ -108,6 +112,9 @@ type Builder struct {
 	stack  *Stack
 	caches string // begins the name space of every app's cache mounts; tests share one
 
+	holding     sync.Mutex // held while the holder's image is made
+	programHash string     // of config.program; guarded by holding
+
 	fetching sync.Mutex // held while data of the security tracker is fetched
 
 	mu      sync.Mutex
@@ -121,7 +128,9 @@ var _ deploy.Builder = (*Builder)(nil)
 // New makes a Builder. It starts nothing and asks nothing of the Engine.
 func New(c Config) *Builder {
 	c = c.withDefaults()
-	return &Builder{config: c, stack: newStack(c), caches: "teal-" + c.Namespace, layers: map[string][]layer{}}
+	b := &Builder{config: c, stack: newStack(c), caches: "teal-" + c.Namespace, layers: map[string][]layer{}}
+	b.stack.makeWay = b.makeWay
+	return b
 }
 
 // NewStack makes the set of stack images alone, for a command that only makes those.

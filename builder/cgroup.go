@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // BuildKit has no limits per build: the Engine takes memory and CPU options of
@@ -132,12 +134,36 @@ func write(path, value string) error {
 	return errors.Join(err, f.Close())
 }
 
-// hold keeps build steps limited until ctx ends; begun is closed when they are.
+// reachable tells whether the groups of builds can be written from here.
+func (g buildGroup) reachable() error {
+	if g.systemd {
+		return access(filepath.Join(g.root, "system.slice"))
+	}
+	for _, k := range g.ceilings(0) {
+		for _, dir := range g.dirs(k.controller) {
+			if err := access(dir); k.wanted && err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func access(dir string) error {
+	if err := unix.Access(dir, unix.W_OK); err != nil {
+		return &fs.PathError{Op: "write", Path: dir, Err: err}
+	}
+	return nil
+}
+
+// hold keeps build steps limited until ctx ends; begun gets what keeps them from
+// that, or nil, when they are.
 // Where systemd makes a group for each step there is nothing to limit before one
 // runs, so it looks again and again.
-func (g buildGroup) hold(ctx context.Context, memory int64, begun chan<- struct{}) error {
+func (g buildGroup) hold(ctx context.Context, r room, begun chan<- error) error {
+	memory := g.ceiling(r)
 	trouble := g.turn(append(g.shares(false), g.ceilings(memory)...))
-	close(begun)
+	begun <- trouble
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	h := hunger{group: g, patience: g.patience}

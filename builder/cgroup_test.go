@@ -73,9 +73,9 @@ func TestScopesOfSystemdAreHeldAsTheyAppearAndContainersAreNot(t *testing.T) {
 	}
 	app := scope(strings.Repeat("a1", 32))
 	g := buildGroup{root: root, unified: true, systemd: true, patience: time.Hour}
-	begun, ended := make(chan struct{}), make(chan error, 1)
+	begun, ended := make(chan error, 1), make(chan error, 1)
 	ctx, cancel := contextFor(t)
-	go func() { ended <- g.hold(ctx, 1<<30, begun) }()
+	go func() { ended <- g.hold(ctx, room{free: 1 << 30}, begun) }()
 	<-begun
 	step := scope(strings.Repeat("x", 24) + "9")
 	eventually(t, 5*time.Second, "the step to be held", func() error {

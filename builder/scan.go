@@ -167,13 +167,18 @@ func (s *Stack) openScanner(ctx context.Context) (*scanner, error) {
 }
 
 func (c *scanner) close(ctx context.Context) error {
+	return c.stack.removeContainer(ctx, c.id, "the scanner")
+}
+
+// removeContainer removes a throw-away container, which may be going by itself.
+func (s *Stack) removeContainer(ctx context.Context, id, what string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
 	defer cancel()
-	err := c.stack.engine.ContainerRemove(ctx, c.id, container.RemoveOptions{Force: true})
+	err := s.engine.ContainerRemove(ctx, id, container.RemoveOptions{Force: true})
 	if err == nil || strings.Contains(err.Error(), "No such container") || strings.Contains(err.Error(), "already in progress") {
 		return nil
 	}
-	return fmt.Errorf("remove the scanner: %w", engineError(ctx, c.stack.engine, err))
+	return fmt.Errorf("remove %s: %w", what, engineError(ctx, s.engine, err))
 }
 
 // aptOptions keep the lists of releases apart.

@@ -2,6 +2,7 @@ package builder
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -46,6 +47,8 @@ type Stack struct {
 	goProxy                string
 	debianImage            string
 	debianSuite            string
+
+	makeWay func(context.Context) (letGo func(), err error) // holds what makes an image; nil: nothing does
 
 	prefix  string   // stackPrefix; tests have their own
 	warm    []string // packages whose compiled form teal/go carries
@@ -120,18 +123,22 @@ func (s *Stack) refresh(ctx context.Context, log io.Writer, force bool, names ..
 		return false, err
 	}
 	p := newProgress(log, s.limit)
+	var errs []error
 	for _, r := range wanted {
 		isMissing := slices.ContainsFunc(missing, func(m recipe) bool { return m.name == r.name })
 		if isMissing || !force && s.now().Sub(s.checked[r.name]) < refreshEvery {
 			continue
 		}
 		replaced, err := s.replace(ctx, r, p)
-		if err != nil {
-			return changed, fmt.Errorf("cannot refresh the stack image %s: %w", s.prefix+r.name, err)
+		if ctx.Err() != nil {
+			return changed, context.Cause(ctx)
+		}
+		if err != nil { // another one may not need what this one does
+			errs = append(errs, fmt.Errorf("cannot refresh the stack image %s: %w", s.prefix+r.name, err))
 		}
 		changed = changed || replaced
 	}
-	return changed, nil
+	return changed, errors.Join(errs...)
 }
 
 // missing gives those recipes whose image is not there.

@@ -161,7 +161,7 @@ func (s *Stack) debootstrap(ctx context.Context, variant []string, w io.Writer, 
 		_ = r.CloseWithError(err)
 		filtered <- err
 	}()
-	runErr := cmd.Run()
+	runErr := runNicely(cmd)
 	_ = pipe.CloseWithError(runErr)
 	filterErr := <-filtered
 	switch {

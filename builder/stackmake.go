@@ -23,6 +23,13 @@ func (s *Stack) replace(ctx context.Context, r recipe, p *progress) (replaced bo
 	if err != nil && !errdefs.IsNotFound(err) {
 		return false, engineError(ctx, s.engine, err)
 	}
+	if s.makeWay != nil { // making it is a build like any other
+		letGo, err := s.makeWay(ctx)
+		if err != nil {
+			return false, err
+		}
+		defer letGo()
+	}
 	product, err := r.prepare(s, ctx, p)
 	if err != nil {
 		return false, err

@@ -181,7 +181,7 @@ func (d *daemonParts) buildScheduler() error {
 		Jitter: jitter, Window: d.engine.PatchWindow, Stack: d.engine.Stack,
 		Apps: d.db.Apps, Slots: d.db, Patch: d.engine.PatchDue, Wait: d.engine.Wait, Events: d.db.AddEvent,
 		Crons: d.engine, Changed: d.changed,
-		Daily: d.db.Trim, Default: spec, TimeZone: zone, Log: d.log,
+		Daily: d.keepHouse, Default: spec, TimeZone: zone, Log: d.log,
 	})
 	return nil
 }

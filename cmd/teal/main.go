@@ -34,6 +34,7 @@ type cli struct {
 	Stack   stackCommand   `cmd:"" help:"Manage the base images that Teal builds on (teal/base, teal/go, teal/node and others)."`
 	Eject   ejectCommand   `cmd:"" help:"Write the Dockerfile that Teal would build an app by into its checkout."`
 	Backup  backupCommand  `cmd:"" help:"Write a consistent copy of the database to a file, also while the daemon runs."`
+	Hold    holdCommand    `cmd:"" name:"hold-builds" hidden:"" help:"Hold builds back until the input ends; the daemon runs this in a container."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 

@@ -274,6 +274,7 @@ func (d *daemonParts) welcome(ctx context.Context) error {
 		d.log.Info("SSH host key", "fingerprint", f)
 	}
 	d.log.Info(d.notifier.Summary())
+	d.checkHold(ctx)
 	return nil
 }
 
