@@ -132,7 +132,9 @@ func (b *Builder) makeWay(ctx context.Context) (letGo func(), err error) {
 // hold limits build steps until the function that it returns is called.
 func (b *Builder) hold(ctx context.Context, r room) (letGo func()) {
 	end, err := b.takeHold(ctx, r)
-	b.warnUnheld(err)
+	if ctx.Err() == nil {
+		b.warnUnheld(err)
+	}
 	return func() { b.warnUnheld(end()) }
 }
 
