@@ -153,3 +153,32 @@ func TestSSHAuditFindsNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestEachAlgorithmIsOfferedAndWorksAlone holds the offer: whoever takes one
+// away shuts out the clients that know no other.
+func TestEachAlgorithmIsOfferedAndWorksAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	only := func(exchange, cipher, mac string) {
+		t.Helper()
+		config := w.clientConfig("anna")
+		config.KeyExchanges, config.Ciphers, config.MACs = []string{exchange}, []string{cipher}, []string{mac}
+		client, err := gossh.Dial("tcp", w.addr, config)
+		if err != nil {
+			t.Errorf("%s, %s, %s: %v", exchange, cipher, mac, err)
+			return
+		}
+		client.Close()
+	}
+	for _, exchange := range []string{"mlkem768x25519-sha256", "curve25519-sha256", "diffie-hellman-group16-sha512"} {
+		only(exchange, "aes256-gcm@openssh.com", "hmac-sha2-256")
+	}
+	for _, cipher := range []string{
+		"chacha20-poly1305@openssh.com", "aes256-gcm@openssh.com", "aes128-gcm@openssh.com", "aes256-ctr", "aes192-ctr", "aes128-ctr",
+	} {
+		only("curve25519-sha256", cipher, "hmac-sha2-256-etm@openssh.com")
+	}
+	for _, mac := range []string{"hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512"} {
+		only("curve25519-sha256", "aes256-ctr", mac)
+	}
+}

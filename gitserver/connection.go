@@ -2,9 +2,11 @@ package gitserver
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	gossh "golang.org/x/crypto/ssh"
@@ -17,7 +19,8 @@ type connection struct {
 	from netip.Prefix
 	ctx  context.Context // ends with the server's, or with the connection
 
-	work sync.WaitGroup // sessions and the keepalive
+	work  sync.WaitGroup // sessions and the keepalive
+	spoke atomic.Bool    // the client sent something
 
 	// The rest is guarded by gate.mu.
 	began    time.Time
@@ -28,7 +31,9 @@ type connection struct {
 	commands int  // of the sessions, those in which one runs
 	kept     bool // the keepalive runs
 	dropped  bool
+	stalled  bool // it was dropped for taking too long
 	failed   bool // a key or method was refused
+	keyed    bool // keys were exchanged
 	over     bool // no session may begin any more
 }
 
@@ -41,6 +46,16 @@ func (c *connection) SetReadDeadline(time.Time) error { return nil }
 
 // SetWriteDeadline does nothing, as SetDeadline.
 func (c *connection) SetWriteDeadline(time.Time) error { return nil }
+
+// Read notes that the client said something. One that says nothing costs next to
+// nothing: a monitor may look every second whether the port is open.
+func (c *connection) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 && !c.spoke.Load() {
+		c.spoke.Store(true)
+	}
+	return n, err
+}
 
 func (c *connection) close() { _ = c.Conn.Close() } // whoever uses it sees that it is gone
 
@@ -56,8 +71,24 @@ func (c *connection) stall() {
 	defer c.gate.mu.Unlock()
 	if c.user == "" && !c.dropped {
 		c.gate.punish(c.from, c.gate.limits.PenaltyPerStalledLogin)
+		c.stalled = true
 		c.drop()
 	}
+}
+
+var errKeyedAgain = errors.New("a client exchanges keys once until it has logged in")
+
+// exchange counts a key exchange in. It is the dearest thing that a stranger can
+// ask for, so that it is had once, and every connection that had it and brings
+// no login is put to the address's account.
+func (c *connection) exchange() error {
+	c.gate.mu.Lock()
+	defer c.gate.mu.Unlock()
+	if c.keyed && c.user == "" {
+		return errKeyedAgain
+	}
+	c.keyed = true
+	return nil
 }
 
 // tried notes that a login attempt failed.

@@ -19,6 +19,7 @@ type gate struct {
 	mu      sync.Mutex
 	conns   map[*connection]struct{}
 	sources map[netip.Prefix]*standing
+	swept   time.Time // when what is little was forgotten of sources, because there were too many
 }
 
 // standing is what is remembered of an address.
@@ -55,7 +56,7 @@ func (g *gate) admit(c *connection) (refused string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.penalty(c.from) > g.limits.PenaltyThreshold {
-		return "too many failed logins from this address"
+		return "too many connections without a login from this address"
 	}
 	total, here, pending, pendingHere := 0, 0, 0, 0
 	var oldest, oldestHere *connection
@@ -112,7 +113,8 @@ func (g *gate) punish(from netip.Prefix, d time.Duration) {
 	if !from.IsValid() {
 		return
 	}
-	if len(g.sources) >= maxSources {
+	if now := g.now(); len(g.sources) >= maxSources && now.Sub(g.swept) >= time.Second {
+		g.swept = now
 		for p := range g.sources {
 			if g.penalty(p) <= g.limits.PenaltyThreshold {
 				delete(g.sources, p)
@@ -142,8 +144,12 @@ func (g *gate) left(c *connection) {
 	defer g.mu.Unlock()
 	c.timer.Stop()
 	delete(g.conns, c)
-	if c.user == "" && c.failed {
+	switch {
+	case c.user != "" || c.stalled: // welcome, or punished already
+	case c.failed:
 		g.punish(c.from, g.limits.PenaltyPerFailedLogin)
+	case c.spoke.Load():
+		g.punish(c.from, g.limits.PenaltyPerNoLogin)
 	}
 }
 

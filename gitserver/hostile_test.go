@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -37,6 +39,13 @@ func objectOf(kind int, body []byte, claimed int) object {
 	_, _ = zw.Write(body)
 	zw.Close()
 	return object{hex.EncodeToString(sum[:]), append(head, z.Bytes()...)}
+}
+
+// deltaToNowhere is a delta, right in itself, to an object that nobody has.
+func deltaToNowhere() []byte {
+	delta := []byte{1, 1, 1, 'x'} // of 1 byte makes 1 byte: an "x"
+	o := objectOf(7, delta, -1).pack
+	return append(append(o[:1:1], bytes.Repeat([]byte{0xee}, sha1.Size)...), o[1:]...)
 }
 
 // treeOf makes a tree of entries "<mode> <name>" → object.
@@ -79,7 +88,6 @@ func TestMalformedPacksAreRefusedWithTheirFault(t *testing.T) {
 	flipped := bytes.Clone(good)
 	flipped[len(flipped)/2] ^= 0x40
 	missing := strings.Repeat("ab", 20)
-	nothing := append([]byte{0x70 | 5}, append(bytes.Repeat([]byte{0xee}, 20), 0x78, 0x9c, 3, 0, 0, 0, 0, 1)...)
 	orphan := commitOf(missing)
 	child := commitOf(tree.id, missing)
 	lacking := treeOf("100644 Dockerfile", missing)
@@ -93,12 +101,12 @@ func TestMalformedPacksAreRefusedWithTheirFault(t *testing.T) {
 		{"junk", commit.id, "this is not a git pack", []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")},
 		{"version 9", commit.id, "this is not a git pack", append([]byte("PACK\x00\x00\x00\x09"), good[8:]...)},
 		{"4294967295 objects", commit.id, "the pack has 4294967295 objects, and the limit is 2000000", packOf(0xffffffff)},
-		{"more objects than claimed", commit.id, "pack", packOf(2, blob.pack, tree.pack, commit.pack)},
-		{"fewer objects than claimed", commit.id, "unpack ", packOf(9, blob.pack, tree.pack, commit.pack)},
+		{"more objects than claimed", commit.id, "pack is corrupted (SHA1 mismatch)", packOf(2, blob.pack, tree.pack, commit.pack)},
+		{"fewer objects than claimed", commit.id, "pack has bad object at offset ", packOf(9, blob.pack, tree.pack, commit.pack)},
 		{"wrong checksum", commit.id, "SHA1 mismatch", badSum},
-		{"one bit wrong", commit.id, "unpack ", flipped},
-		{"object shorter than it says", commit.id, "unpack ", packOf(3, short.pack, tree.pack, commit.pack)},
-		{"delta to nowhere", commit.id, "unpack ", packOf(1, nothing)},
+		{"one bit wrong", commit.id, "inflate: data stream error", flipped},
+		{"object shorter than it says", commit.id, "inflate returned 1", packOf(3, short.pack, tree.pack, commit.pack)},
+		{"delta to nowhere", commit.id, "pack has 1 unresolved delta", packOf(1, deltaToNowhere())},
 		{"empty pack with a wrong checksum", commit.id, "the pack's checksum is wrong", append([]byte("PACK\x00\x00\x00\x02\x00\x00\x00\x00"), make([]byte, 20)...)},
 		{"tip that was not sent", commit.id, "the push is incomplete: " + commit.id + " is missing", emptyPack()},
 		{"tree that was not sent", orphan.id, missing, packOf(1, orphan.pack)},
@@ -129,26 +137,53 @@ func TestTreesThatWouldEscapeAreRefused(t *testing.T) {
 	w := newWorld(t)
 	w.addApp("shop")
 	blob := objectOf(3, []byte("x"), -1)
-	for _, tree := range []object{
-		treeOf("40000 .git", treeOf("100644 config", blob.id).id),
-		treeOf("100644 ..", blob.id),
-		treeOf("100644 .", blob.id),
-		treeOf("100644 ../../etc/cron.d/x", blob.id),
-		treeOf("100644 a/b", blob.id),
-		treeOf("100644 a", blob.id, "100644 a", blob.id),
-		treeOf("100644 .GIT", blob.id),
-		treeOf("120000 .gitmodules", blob.id),
+	for _, row := range []struct {
+		want string
+		tree object
+	}{
+		{"hasDotgit: contains '.git'", treeOf("40000 .git", treeOf("100644 config", blob.id).id)},
+		{"hasDotdot: contains '..'", treeOf("100644 ..", blob.id)},
+		{"hasDot: contains '.'", treeOf("100644 .", blob.id)},
+		{"fullPathname: contains full pathnames", treeOf("100644 ../../etc/cron.d/x", blob.id)},
+		{"fullPathname: contains full pathnames", treeOf("100644 a/b", blob.id)},
+		{"duplicateEntries: contains duplicate file entries", treeOf("100644 a", blob.id, "100644 a", blob.id)},
+		{"hasDotgit: contains '.git'", treeOf("100644 .GIT", blob.id)},
+		{"gitmodulesSymlink: .gitmodules is a symbolic link", treeOf("120000 .gitmodules", blob.id)},
 	} {
 		inner := treeOf("100644 config", blob.id)
-		commit := commitOf(tree.id)
-		out := w.pushRaw(commit.id, "refs/heads/main", packOf(4, blob.pack, inner.pack, tree.pack, commit.pack))
-		if !strings.Contains(out, "ng refs/heads/main ") {
-			t.Errorf("a tree was taken: %q", out)
-		}
+		commit := commitOf(row.tree.id)
+		out := w.pushRaw(commit.id, "refs/heads/main", packOf(4, blob.pack, inner.pack, row.tree.pack, commit.pack))
+		has(t, out, "unpack object "+row.tree.id+": "+row.want, "ng refs/heads/main ")
 	}
 	if n := len(w.engine.received()); n != 0 {
 		t.Errorf("the engine got %d pushes", n)
 	}
+}
+
+func TestJunkAfterAPackIsNotStored(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.addApp("shop")
+	c := w.newClone("anna", "shop")
+	pack := c.packFor("HEAD")
+	junk := noise(1<<20, 7)
+	has(t, w.pushRaw(c.head(), "refs/heads/main", append(bytes.Clone(pack), junk...)), "unpack ok", "ok refs/heads/main")
+	held := int64(0)
+	err := filepath.WalkDir(w.repos.path("shop"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if held += int64(len(text)); bytes.Contains(text, []byte(junk[:64])) {
+			t.Errorf("%s holds the junk", path)
+		}
+		return err
+	})
+	if err != nil || held > 100<<10 {
+		t.Errorf("the repository holds %d bytes after a pack of %d, %v", held, len(pack), err)
+	}
+	w.sound("shop")
+	w.stillWorks(c, "shop")
 }
 
 func TestEvilRefNamesAreRefusedWhole(t *testing.T) {

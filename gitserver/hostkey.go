@@ -39,11 +39,11 @@ var hostKeys = []struct {
 
 // loadHostKeys reads the server's keys from dir, and makes those that are
 // missing: clients remember them, so they must be the same at every start.
-func loadHostKeys(dir string) ([]ssh.Signer, error) {
+func loadHostKeys(dir string) ([]ssh.MultiAlgorithmSigner, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot make the directory for host keys: %w", err)
 	}
-	var signers []ssh.Signer
+	var signers []ssh.MultiAlgorithmSigner
 	for _, k := range hostKeys {
 		path := filepath.Join(dir, k.file)
 		signer, err := readHostKey(path)
@@ -55,11 +55,11 @@ func loadHostKeys(dir string) ([]ssh.Signer, error) {
 		if err != nil {
 			return nil, err
 		}
-		signer, err = restrict(signer, k.algorithms)
+		restricted, err := restrict(signer, k.algorithms)
 		if err != nil {
 			return nil, fmt.Errorf("host key %s: %w", path, err)
 		}
-		signers = append(signers, signer)
+		signers = append(signers, restricted)
 	}
 	return signers, nil
 }
@@ -99,7 +99,7 @@ func makeHostKey(path string, generate func() (crypto.PrivateKey, error)) error 
 }
 
 // restrict makes the signer offer these signature algorithms alone.
-func restrict(signer ssh.Signer, algorithms []string) (ssh.Signer, error) {
+func restrict(signer ssh.Signer, algorithms []string) (ssh.MultiAlgorithmSigner, error) {
 	as, ok := signer.(ssh.AlgorithmSigner)
 	if !ok {
 		return nil, fmt.Errorf("a %s key can't choose its signature algorithm", signer.PublicKey().Type())

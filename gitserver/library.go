@@ -1,6 +1,7 @@
 package gitserver
 
 import (
+	"io"
 	"net"
 
 	"github.com/gliderlabs/ssh"
@@ -14,7 +15,7 @@ type connectionKey struct{}
 // (session.go): the library's own take any number of env requests, acknowledge
 // agent forwarding and let a panic end the process.
 func (s *Server) library() *ssh.Server {
-	lib := &ssh.Server{
+	return &ssh.Server{
 		Version: agent,
 		ConnCallback: func(ctx ssh.Context, nc net.Conn) net.Conn {
 			ctx.SetValue(connectionKey{}, nc)
@@ -38,16 +39,12 @@ func (s *Server) library() *ssh.Server {
 		// None: a client asks for forwarding and the like in vain.
 		RequestHandlers: map[string]ssh.RequestHandler{},
 	}
-	for _, k := range s.signers {
-		lib.AddHostKey(k)
-	}
-	return lib
 }
 
 // handshake is the configuration of one connection's handshake.
 func (s *Server) handshake(ctx ssh.Context) *gossh.ServerConfig {
 	c, _ := ctx.Value(connectionKey{}).(*connection)
-	return &gossh.ServerConfig{
+	config := &gossh.ServerConfig{
 		Config:                  gossh.Config{KeyExchanges: keyExchanges, Ciphers: ciphers, MACs: macs},
 		PublicKeyAuthAlgorithms: userKeyProofs,
 		MaxAuthTries:            6,
@@ -66,4 +63,31 @@ func (s *Server) handshake(ctx ssh.Context) *gossh.ServerConfig {
 			}
 		},
 	}
+	for _, k := range s.signers {
+		config.AddHostKey(countingSigner{k, c})
+	}
+	return config
+}
+
+// countingSigner is a host key in one connection. It signs each key exchange, and
+// nothing else: what the SSH library does not tell of them is known here.
+type countingSigner struct {
+	gossh.MultiAlgorithmSigner
+	c *connection
+}
+
+// Sign signs a key exchange.
+func (s countingSigner) Sign(rand io.Reader, data []byte) (*gossh.Signature, error) {
+	if err := s.c.exchange(); err != nil {
+		return nil, err
+	}
+	return s.MultiAlgorithmSigner.Sign(rand, data)
+}
+
+// SignWithAlgorithm signs a key exchange.
+func (s countingSigner) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*gossh.Signature, error) {
+	if err := s.c.exchange(); err != nil {
+		return nil, err
+	}
+	return s.MultiAlgorithmSigner.SignWithAlgorithm(rand, data, algorithm)
 }

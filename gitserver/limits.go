@@ -43,6 +43,7 @@ type Limits struct {
 	PenaltyThreshold       time.Duration // an address is refused while its failures add up to more; 30 s
 	PenaltyPerFailedLogin  time.Duration // 2 s
 	PenaltyPerStalledLogin time.Duration // 5 s
+	PenaltyPerNoLogin      time.Duration // a client that spoke, and left or was dropped before it tried a key; 1 s
 }
 
 // fill sets a field to its default when it is zero.
@@ -87,5 +88,6 @@ func (l Limits) filled() Limits {
 	fill(&l.PenaltyThreshold, 30*time.Second)
 	fill(&l.PenaltyPerFailedLogin, 2*time.Second)
 	fill(&l.PenaltyPerStalledLogin, 5*time.Second)
+	fill(&l.PenaltyPerNoLogin, time.Second)
 	return l
 }

@@ -32,7 +32,7 @@ type plumbing struct {
 // settings are given to every child; none is read from a file of the host's.
 var settings = []string{
 	"-c", "core.hooksPath=/dev/null",
-	"-c", "core.fsync=all",
+	"-c", "core.fsync=all", // known since 2.36; before, packs are synced always and refs by Advance
 	"-c", "core.bigFileThreshold=32m",
 	"-c", "core.deltaBaseCacheLimit=32m",
 	"-c", "pack.threads=2",
@@ -225,12 +225,12 @@ func (b *bounded) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// syncDir makes the names in a directory durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
+// syncPath makes what a file holds, or the names in a directory, durable.
+func syncPath(path string) error {
+	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
-	defer d.Close()
-	return d.Sync()
+	defer f.Close()
+	return f.Sync()
 }

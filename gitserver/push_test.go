@@ -348,4 +348,12 @@ func TestSubmodulesAndLargeFilesAreNamedToThePusher(t *testing.T) {
 	has(t, c.git("push", "teal", "main"),
 		"note: submodules are empty directories in the build: vendor/theme",
 		"note: Git LFS files are built as pointers, not as their contents: assets/film.bin")
+	// A name from outside must not paint the pusher's terminal.
+	c.git("update-index", "--add", "--cacheinfo", "160000,"+c.head()+",vendor/\x1b[2J\rteal: all is well")
+	c.git("commit", "-q", "-m", "odd")
+	out := c.git("push", "teal", "main")
+	has(t, out, "in the build: vendor/?[2J?teal: all is well, vendor/theme")
+	if strings.Contains(out, "\x1b[2J") {
+		t.Errorf("a file's name reached the terminal as it is: %q", out)
+	}
 }

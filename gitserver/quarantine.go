@@ -116,7 +116,7 @@ func (q *quarantine) migrate(ctx context.Context) error {
 			}
 		}
 	}
-	if err := syncDir(to); err != nil {
+	if err := syncPath(to); err != nil {
 		return fmt.Errorf("cannot store the pack: %w", err)
 	}
 	return q.addCuts(ctx, cut)
@@ -263,5 +263,5 @@ func writeDurably(path, pattern string, data []byte, mode fs.FileMode) error {
 	if err := os.Rename(f.Name(), path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return syncPath(filepath.Dir(path))
 }

@@ -122,7 +122,7 @@ func (r *Repos) ensure(ctx context.Context, app deploy.AppName) error {
 	if err := os.Rename(fresh, r.path(app)); err != nil {
 		return fmt.Errorf("cannot make a repository for %s: %w", app, err)
 	}
-	return syncDir(r.dir)
+	return syncPath(r.dir)
 }
 
 // Advance moves push.Ref to push.New, whatever it points at now, in one durable
@@ -140,9 +140,13 @@ func (r *Repos) Advance(ctx context.Context, push deploy.Push) error {
 	if _, err := r.plumbing(push.App).run(ctx, 4096, transaction, "update-ref", "--stdin", "-z"); err != nil {
 		return fmt.Errorf("cannot move %s of %s to %s: %w", push.Ref, push.App, push.New, err)
 	}
-	// git syncs the file; the name is durable when its directories are.
+	// git before 2.36 does not sync the file.
+	if err := syncPath(filepath.Join(r.path(push.App), push.Ref)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot make %s of %s durable: %w", push.Ref, push.App, err)
+	}
+	// Its name is durable when its directories are.
 	for dir := filepath.Dir(push.Ref); dir != "."; dir = filepath.Dir(dir) {
-		if err := syncDir(filepath.Join(r.path(push.App), dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := syncPath(filepath.Join(r.path(push.App), dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("cannot make %s of %s durable: %w", push.Ref, push.App, err)
 		}
 	}
@@ -195,7 +199,7 @@ func (r *Repos) remove(app deploy.AppName) error {
 		// A git process may still be writing there. The next sweep takes it.
 		r.log.Warn("cannot remove all of a repository that was given up", "app", app, "error", err)
 	}
-	return syncDir(r.dir)
+	return syncPath(r.dir)
 }
 
 // CheckGit tells whether the git on this host will do: 2.31 or newer.

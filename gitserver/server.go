@@ -83,7 +83,7 @@ type Server struct {
 	limits     Limits
 	now        func() time.Time
 	log        *slog.Logger
-	signers    []gossh.Signer
+	signers    []gossh.MultiAlgorithmSigner
 	gate       *gate
 }
 
@@ -136,11 +136,6 @@ func (s *Server) HostKeys() []string {
 		out = append(out, string(line[:len(line)-1]))
 	}
 	return out
-}
-
-// CutUser closes the connections of a user who was removed.
-func (s *Server) CutUser(user string) {
-	s.gate.cut(func(c *connection) bool { return c.user == user })
 }
 
 // CutKey closes the connections that a removed key opened.

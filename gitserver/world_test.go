@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"encoding/pem"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -345,7 +346,7 @@ func (w *world) ref(app deploy.AppName, branch string) string {
 // sound fails the test when the repository is not, or something was left behind.
 func (w *world) sound(app deploy.AppName) {
 	w.t.Helper()
-	cmd := exec.Command("git", "fsck", "--full", "--strict", "--connectivity-only")
+	cmd := exec.Command("git", "fsck", "--full", "--strict")
 	cmd.Dir = w.repos.path(app)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		w.t.Errorf("git fsck of %s: %v\n%s", app, err, out)
@@ -356,14 +357,27 @@ func (w *world) sound(app deploy.AppName) {
 // tidy fails the test when an unfinished push left something behind.
 func (w *world) tidy() {
 	w.t.Helper()
+	var left []string
 	eventually(w.t, "nothing is left of unfinished pushes", func() bool {
-		for _, pattern := range []string{".new-*", ".gone-*", "*.git/objects/tmp_objdir-*", "*.git/objects/pack/tmp_*"} {
-			if left, _ := filepath.Glob(filepath.Join(w.repos.dir, pattern)); len(left) > 0 {
-				return false
+		left = nil
+		_ = filepath.WalkDir(w.repos.dir, func(path string, d fs.DirEntry, err error) error {
+			for _, pattern := range leftovers {
+				if match, _ := filepath.Match(pattern, filepath.Base(path)); match {
+					left = append(left, path)
+				}
 			}
-		}
-		return true
+			return nil // what vanishes while we look is not left
+		})
+		return len(left) == 0
 	})
+	if len(left) > 0 {
+		w.t.Errorf("left: %q", left)
+	}
+}
+
+// leftovers are the names of what is there only while something goes on.
+var leftovers = []string{
+	".new-*", ".gone-*", "tmp_objdir-*", "tmp_*", ".tmp-*", "*.lock", "kept.new-*", "shallow.new-*",
 }
 
 // has fails the test when the text lacks one of the parts.
