@@ -16,6 +16,10 @@ const (
 	bodyBroken // what follows can't be told from it
 )
 
+// bodyRoom is how much a chunked body is read at a time at least, if as much
+// has come: a chunk of a few bytes costs as much as one of many.
+const bodyRoom = 4 << 10
+
 func (c *clientConn) beginBody(r *http1.Request) {
 	switch {
 	case r.Length == 0:
@@ -130,6 +134,12 @@ func (c *clientConn) readChunks(p []byte) (total int, err error) {
 		case c.chunks.Done():
 			c.body = bodyRead
 			return 0, io.EOF
+		}
+		if len(*s.buf)-tailRoom-c.window < bodyRoom {
+			// What the exchange knows of the head is in the old buffer, which so
+			// is left to the collector.
+			s.take()
+			c.window = 0
 		}
 		s.r, s.w = c.window, c.window
 		if err := s.fill(); err != nil {

@@ -50,6 +50,7 @@ func TestSlowClientsOfOneAppHarmNoOther(t *testing.T) {
 
 			ctx, stop := context.WithCancel(t.Context())
 			took := make(chan []time.Duration, 1)
+			stalled := watchForStalls()
 			go func() { took <- askUntil(ctx, t, w.plain) }()
 			_, port, _ := net.SplitHostPort(w.plain)
 			args := append(slices.Clone(attack.args), "-c", connections, "-r", connections, "-l", seconds, "-p", "3", "-u", "http://localhost:"+port+"/")
@@ -57,12 +58,17 @@ func TestSlowClientsOfOneAppHarmNoOther(t *testing.T) {
 			defer cancel()
 			out, err := exec.CommandContext(limit, "slowhttptest", args...).CombinedOutput()
 			stop()
-			answers := <-took
+			answers, stall := <-took, stalled()
 			if err != nil {
 				t.Fatalf("slowhttptest %v: %v\n%s", args, err, out)
 			}
 			slices.Sort(answers)
-			t.Logf("other app: %d answers, median %s, slowest %s; slowhttptest: %s", len(answers), answers[len(answers)/2], answers[len(answers)-1], summary(out))
+			median, slowest := answers[len(answers)/2], answers[len(answers)-1]
+			t.Logf("other app: %d answers, median %s, slowest %s; this program stood still for up to %s; slowhttptest: %s", len(answers), median, slowest, stall.Round(time.Millisecond), summary(out))
+			// An answer passes through three of this program's goroutines, each of which may come upon a stall.
+			if median > 50*time.Millisecond || slowest > 2*time.Second+3*stall {
+				t.Errorf("the other app's answers took %s in the median and up to %s, beside stalls of up to %s", median, slowest, stall)
+			}
 			if available := regexp.MustCompile(`service available:\s*\S*YES`); !available.Match(plainText(out)) {
 				t.Errorf("slowhttptest says that the attacked app was not available:\n%s", plainText(out))
 			}
