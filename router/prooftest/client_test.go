@@ -23,6 +23,7 @@ type kind struct {
 	fresh   bool // a new connection for each request
 	chunked bool
 	bodies  []int // lengths of the bodies, in turn; nil: GET
+	large   bool  // the answer has largeAnswer bytes; asked for by one client, and now and then
 }
 
 var kinds = []kind{
@@ -32,6 +33,7 @@ var kinds = []kind{
 	{name: "HTTP/2 POST", secure: true, http2: true, bodies: []int{10, 3000, 70_000}},
 	{name: "TLS", secure: true},
 	{name: "POST bodies", bodies: []int{1, 800, 16_384, 100_000}},
+	{name: "large answers", large: true}, // by way of a pipe
 	{name: "chunked uploads", chunked: true, bodies: []int{5, 5000, 40_000}},
 }
 
@@ -71,6 +73,8 @@ func (a *asker) ask() error {
 		return fmt.Errorf("%s: request %s got %q: %w", a.name, id, said, err)
 	}
 	switch {
+	case a.large && len(said) != largeAnswer:
+		return fmt.Errorf("%s: %d bytes of the answer to request %s came", a.name, len(said), id)
 	case app != a.app || gotID != id:
 		return fmt.Errorf("%s: request %s of %s got the answer to %s of %s", a.name, id, a.app, gotID, app)
 	case release < floor:
@@ -144,7 +148,11 @@ func (a *asker) exchange(id string, body []byte) (said string, last bool, err er
 	if body != nil {
 		method = "POST"
 	}
-	fmt.Fprintf(&q, "%s /path HTTP/1.1\r\nHost: %s\r\nX-Id: %s\r\n", method, a.host, id)
+	path := "/path"
+	if a.large {
+		path = largePath
+	}
+	fmt.Fprintf(&q, "%s %s HTTP/1.1\r\nHost: %s\r\nX-Id: %s\r\n", method, path, a.host, id)
 	switch {
 	case a.chunked:
 		q.WriteString("Transfer-Encoding: chunked\r\n\r\n")

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -68,12 +69,22 @@ func startInstance(t testing.TB, app string, release int, l *ledger) instance {
 		id := r.Header.Get("X-Id")
 		l.note(id)
 		said := answerText(app, release, id, int(n), sum.Sum32())
+		if r.URL.Path == largePath {
+			said += strings.Repeat(" ", largeAnswer-len(said))
+		}
 		w.Header().Set("Content-Length", strconv.Itoa(len(said)))
 		_, _ = io.WriteString(w, said)
 	}))
 	t.Cleanup(stop)
 	return instance{in.Addr().String(), stop}
 }
+
+// largeAnswer is how many bytes an instance answers at largePath: so many that
+// the router has the kernel move them through a pipe.
+const (
+	largePath   = "/large"
+	largeAnswer = 1 << 20
+)
 
 func answerText(app string, release int, id string, length int, sum uint32) string {
 	return fmt.Sprintf("%s %d %s %d %08x", app, release, id, length, sum)

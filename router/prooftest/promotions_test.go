@@ -97,14 +97,18 @@ type askers struct {
 	failures []error
 }
 
-// startAskers starts four clients of each kind for each app.
+// startAskers starts four clients of each kind for each app, and one for large answers.
 func startAskers(w switcher, apps []*promoted) *askers {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &askers{cancel: cancel}
 	plain, secure := w.addrs()
 	for _, a := range apps {
 		for _, k := range kinds {
-			for range 4 {
+			clients := 4
+			if k.large {
+				clients = 1
+			}
+			for range clients {
 				c := &asker{kind: k, id: fmt.Sprint(len(l.clients)), app: a.name, host: a.host(), addr: plain, floor: &a.floor}
 				if k.secure {
 					c.addr = secure
@@ -127,6 +131,12 @@ func (l *askers) run(ctx context.Context, c *asker) {
 			continue
 		}
 		l.answered.Add(1)
+		if c.large {
+			select {
+			case <-ctx.Done():
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
 	}
 }
 

@@ -2,9 +2,11 @@ package prooftest
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -12,8 +14,8 @@ import (
 	"github.com/coder/websocket"
 )
 
-// TestSoakEndsWhereItBegan: requests of every kind, promotions, WebSockets, and
-// clients who misbehave; then the router's process uses what it used before.
+// TestSoakEndsWhereItBegan: requests of every kind, promotions, WebSockets,
+// event streams, and clients who misbehave; then the router's process uses what it used before.
 // In full: 10 minutes.
 func TestSoakEndsWhereItBegan(t *testing.T) {
 	if !*full {
@@ -23,6 +25,7 @@ func TestSoakEndsWhereItBegan(t *testing.T) {
 	r := startRemote(t)
 	apps := []*promoted{newPromoted(t, r, "shop", nil), newPromoted(t, r, "blog", nil)}
 	r.point(routeTo("chat", 1, startSocketApp(t, 1), "chat.test"))
+	r.point(routeTo("news", 1, startHandler(t, tellNews), "news.test"))
 
 	idle := r.measure()
 	soakFor(t, r, apps, scaled(time.Second, 20*time.Second)) // what is made once is made here
@@ -61,6 +64,7 @@ func soakFor(t *testing.T, r *remote, apps []*promoted, length time.Duration) (a
 	defer cancel()
 	load := startAskers(r, apps)
 	var others sync.WaitGroup
+	others.Go(func() { listenToNews(ctx, t, r.plain) })
 	for range 5 {
 		others.Go(func() { chat(ctx, t, r) })
 		others.Go(func() { misbehave(ctx, r.plain) })
@@ -106,10 +110,62 @@ func chat(ctx context.Context, t *testing.T, r *remote) {
 	}
 }
 
+const newsItems = 20
+
+// tellNews is an app of one event stream.
+func tellNews(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	for n := range newsItems {
+		_, _ = fmt.Fprintf(w, "data: %d\n\n", n)
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-r.Context().Done():
+			return
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// listenToNews reads the stream to its end, and every other time leaves in the middle.
+func listenToNews(ctx context.Context, t *testing.T, addr string) {
+	var d net.Dialer
+	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return d.DialContext(ctx, "tcp", addr) }}
+	defer tr.CloseIdleConnections()
+	for n := 0; ctx.Err() == nil; n++ {
+		if err := hearNews(ctx, tr, newsItems/(1+n%2)); err != nil && ctx.Err() == nil {
+			t.Errorf("event stream %d: %v", n, err)
+			return
+		}
+	}
+}
+
+func hearNews(ctx context.Context, tr *http.Transport, items int) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://news.test/", http.NoBody)
+	if err != nil {
+		return err
+	}
+	resp, err := tr.RoundTrip(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	for n := range items {
+		var got int
+		if _, err := fmt.Fscanf(resp.Body, "data: %d\n\n", &got); err != nil || got != n {
+			return fmt.Errorf("item %d is %d: %w", n, got, err)
+		}
+	}
+	if items == newsItems {
+		_, err = io.Copy(io.Discard, resp.Body)
+	}
+	return err
+}
+
 // misbehaviors are what clients do that don't mean well, or have lost their network.
 var misbehaviors = []string{
 	"GET / HTTP/1.1\r\nHost: shop.te",
 	"GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n",
+	"GET " + largePath + " HTTP/1.1\r\nHost: shop.test\r\n\r\n", // left in the middle
 	"POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 100000\r\n\r\nonly the beginning",
 	"POST / HTTP/1.1\r\nHost: shop.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n",
 	"POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
