@@ -96,8 +96,8 @@ func (d *Docker) hardened(r deploy.Release, lan lan) *container.HostConfig {
 		// each slow reader by default, and the kernel's memory for TCP, which all
 		// apps share, would be used up by some hundred. On the way to the internet
 		// 512 KiB are 40 Mbit/s at a round trip of 100 ms.
-		Sysctls:     map[string]string{"net.ipv4.tcp_wmem": "4096 16384 524288"},
-		Tmpfs:       map[string]string{"/tmp": fmt.Sprintf("rw,exec,nosuid,nodev,mode=1777,size=%d", tmpSize(s))},
+		Sysctls: map[string]string{"net.ipv4.tcp_wmem": "4096 16384 524288"},
+		Tmpfs:   map[string]string{"/tmp": fmt.Sprintf("rw,exec,nosuid,nodev,mode=1777,size=%d", tmpSize(s))},
 		Resources: container.Resources{
 			Memory:     s.Memory,
 			MemorySwap: s.Memory, // the same number: no swap on top
