@@ -3,6 +3,7 @@ package builder
 import (
 	"archive/tar"
 	"bytes"
+	"fmt"
 	"io"
 	"regexp"
 	"strings"
@@ -173,7 +174,7 @@ func TestPackagesOfTheAppsOwnStepsAreUpdatedOnTheSameBase(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	req := request(files("Dockerfile", "FROM teal/apt\nUSER root\nRUN --mount=type=secret,id=archive "+
-		`["sed", "-i", "-f", "/run/secrets/archive", "/var/lib/dpkg/status"]`+"\nCOPY a /a\nUSER 1001\n", "a", b.ns))
+		fmt.Sprintf(`["sed", "-i", "-e", "# %s", "-f", "/run/secrets/archive", "/var/lib/dpkg/status"]`, b.ns)+"\nCOPY a /a\nUSER 1001\n", "a", "a"))
 	if err := b.Stack().Ensure(t.Context(), &lockedBuffer{}, "apt"); err != nil {
 		t.Fatal(err)
 	}
