@@ -71,9 +71,8 @@ func (d *Docker) watch(ctx context.Context, reached func()) error {
 	reached()
 	beat := time.NewTicker(d.config.Heartbeat)
 	defer beat.Stop()
-	var echoes []time.Duration // still to come
-	echo := time.NewTimer(0)
-	echo.Stop()
+	// A call that was cut off may still make a container, after the first look.
+	echo, echoes := time.NewTimer(echoAfter[0]), echoAfter[1:]
 	defer echo.Stop()
 	for {
 		select {
