@@ -137,7 +137,7 @@ func TestEngineThatGoesAndComesBackIsFoundAgain(t *testing.T) {
 		if _, err := d.List(t.Context()); !errors.Is(err, deploy.ErrEngineAway) {
 			t.Errorf("after %s List says %v", how, err)
 		}
-		quiet(changes)
+		quiet(changes, 300*time.Millisecond)
 		p.start(t)
 		await(t, changes, "the Engine is back")
 		if how == syscall.SIGTERM {

@@ -43,12 +43,12 @@ func await(t *testing.T, c <-chan struct{}, what string) {
 	}
 }
 
-// quiet takes what was told already.
-func quiet(c <-chan struct{}) {
+// quiet takes what was told already, until nothing is for so long.
+func quiet(c <-chan struct{}, long time.Duration) {
 	for {
 		select {
 		case <-c:
-		case <-time.After(300 * time.Millisecond):
+		case <-time.After(long):
 			return
 		}
 	}
@@ -67,7 +67,7 @@ func TestChangesTellOfADeathAndAReturn(t *testing.T) {
 	}
 	await(t, changes, "the instance died")
 	eventually(t, 5*time.Second, "down", func() bool { return !only(t, d).Running })
-	quiet(changes)
+	quiet(changes, 300*time.Millisecond)
 	start(t, d, release("shop", 1, ""), deploy.Blue)
 	await(t, changes, "the instance started")
 	cancel()
@@ -82,7 +82,7 @@ func TestThrowAwayContainersAreNoChange(t *testing.T) {
 	d := newDocker(t)
 	defer running(t, d)()
 	changes := d.Changes(t.Context())
-	quiet(changes)
+	quiet(changes, echoAfter[len(echoAfter)-1]+time.Second)
 	if _, err := d.Once(t.Context(), release("shop", 1, ""), []string{"/app", "env"}, t.Output()); err != nil {
 		t.Fatal(err)
 	}
