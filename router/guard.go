@@ -37,8 +37,9 @@ func guardHTTP2(r *http.Request) *refusal {
 	if !strings.HasPrefix(r.RequestURI, "/") {
 		return &refusal{http.StatusBadRequest, "the request target is not a path"}
 	}
-	if len(r.Header["Content-Length"]) > 1 {
-		return &refusal{http.StatusBadRequest, "there is more than one Content-Length"}
+	// net/http takes one that it can't read for 0.
+	if length := r.Header["Content-Length"]; len(length) > 1 || len(length) == 1 && !isLength(length[0]) {
+		return &refusal{http.StatusBadRequest, "the Content-Length is not one number"}
 	}
 	for _, name := range [...]string{"Connection", "Proxy-Connection", "Keep-Alive", "Transfer-Encoding", "Upgrade"} {
 		if _, there := r.Header[name]; there {
@@ -49,6 +50,11 @@ func guardHTTP2(r *http.Request) *refusal {
 		return &refusal{http.StatusBadRequest, "the field TE may only say trailers in HTTP/2"}
 	}
 	return nil
+}
+
+// isLength tells whether s can be a Content-Length (RFC 9110 §8.6).
+func isLength(s string) bool {
+	return s != "" && len(s) < 19 && strings.Trim(s, "0123456789") == ""
 }
 
 // guardUpgrade lets only WebSockets change the protocol. An app that accepted
