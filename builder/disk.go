@@ -17,7 +17,8 @@ import (
 
 // layer is one step of an image's history. The Engine does not say how large
 // each layer is, but how large each step was; two images share a layer when
-// their histories are the same up to it.
+// their histories are the same up to it. Steps of one second that say the same
+// and are of the same size pass for one: a layer too few is counted then.
 type layer struct {
 	lineage string // of all steps up to this one
 	bytes   int64
