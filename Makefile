@@ -27,6 +27,7 @@ lint: ## vet, staticcheck, gofumpt
 bench: ## figures with a peer in the same run
 	go run ./cmd/dev setup bench
 	go test -run '^$$' -bench Deploy -benchtime 1x ./cmd/teal
+	go test -run '^$$' -bench LiveAppBesideABuild -benchtime 1x ./cmd/teal
 	go test -run '^$$' -bench Router -benchtime 5x ./router
 	go test -run '^$$' -bench Rollback ./store
 

@@ -30,11 +30,19 @@ func BenchmarkBuild(b *testing.B) {
 				b.ReportMetric(row.ratio(), "ratio")
 				b.ReportMetric(0, "ns/op")
 				rows = append(rows, row.String())
+				if row.ratio() > mostRebuild {
+					b.Errorf("%s: a rebuild takes %.2f × a plain client's (the median of %d rounds; medians %.2f s and %.2f s), promised are %.2f",
+						c.name, row.ratio(), len(row.ratios), middle(row.teal).Seconds(), middle(row.plain).Seconds(), mostRebuild)
+				}
 			}
 		})
 	}
 	fmt.Fprintf(os.Stderr, "\n| app | first build: Teal | client | ratio | one line changed: Teal | client | ratio |\n|---|---|---|---|---|---|---|\n%s\n", strings.Join(rows, "\n"))
 }
+
+// mostRebuild is what is promised of a rebuild after a change of one line, as a
+// multiple of what a plain client needs.
+const mostRebuild = 1.15
 
 // buildTimes are one app's figures.
 type buildTimes struct {

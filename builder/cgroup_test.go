@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"teal/deploy"
 )
 
 // The tests here are not parallel: the limits hold for all builds of the Engine.
@@ -14,8 +16,8 @@ import (
 func TestMemoryHogIsKilledAtTheCeilingAndSaysSo(t *testing.T) {
 	b := newBench(t, func(c *Config) { c.MaxMemory = 2 << 30 })
 	f, _ := b.refused(request(withTool(nil, fmt.Sprintf(`RUN ["/tool", "hog", %q]`, b.ns))))
-	if !strings.Contains(f.Reason, "was killed (exit code 137): it probably ran out of memory") {
-		t.Errorf("reason is %q", f.Reason)
+	if f.Class != deploy.ClassBuildOOM || !strings.Contains(f.Reason, "ran out of memory: it was killed at the ceiling of builds, ") {
+		t.Errorf("%s: %q", f.Class, f.Reason)
 	}
 	if f.Log[len(f.Log)-1] == "hog 255" {
 		t.Error("it got all it wanted")
@@ -25,8 +27,8 @@ func TestMemoryHogIsKilledAtTheCeilingAndSaysSo(t *testing.T) {
 func TestForkBombEndsAtTheCeiling(t *testing.T) {
 	b := newBench(t)
 	f, _ := b.refused(request(withTool(nil, fmt.Sprintf(`RUN ["/tool", "fork", %q]`, b.ns))))
-	if !strings.Contains(f.Reason, "ended with exit code") {
-		t.Errorf("reason is %q", f.Reason)
+	if f.Class != deploy.ClassBuildProcesses || !strings.Contains(f.Reason, "ended at the limit of 4,096 processes and threads") {
+		t.Errorf("%s: %q", f.Class, f.Reason)
 	}
 	contains(t, strings.Join(f.Log, "\n"), "resource temporarily unavailable")
 }

@@ -10,7 +10,12 @@ import (
 
 // failure makes the Failure of a build whose app's own files are at fault.
 func failure(reason, hint string, log []string, err error) *deploy.Failure {
-	return &deploy.Failure{Step: deploy.StepBuild, Reason: reason, Hint: hint, Log: log, Err: err}
+	return classed("", reason, hint, log, err)
+}
+
+// classed is failure with a class narrower than "build".
+func classed(class deploy.Class, reason, hint string, log []string, err error) *deploy.Failure {
+	return &deploy.Failure{Step: deploy.StepBuild, Class: class, Reason: reason, Hint: hint, Log: log, Err: err}
 }
 
 // wrappings are what BuildKit and its callers put before the words that matter.
@@ -32,6 +37,7 @@ func unwrapped(message string) string {
 // and so on are what the pattern's groups matched. The first that matches counts.
 type cause struct {
 	pattern *regexp.Regexp
+	class   deploy.Class
 	reason  string
 	hint    string
 }
@@ -41,36 +47,43 @@ type cause struct {
 var causes = []cause{
 	{
 		regexp.MustCompile(`(?i)dockerfile parse error (?:on )?line (\d+): (.*)`),
+		deploy.ClassDockerfile,
 		"Dockerfile line $1: $2",
 		"correct the line, commit and push again",
 	},
 	{
 		regexp.MustCompile(`(?i)dockerfile parse error: (.*)`),
+		deploy.ClassDockerfile,
 		"Dockerfile: $1",
 		"correct the Dockerfile, commit and push again",
 	},
 	{
 		regexp.MustCompile(`failed to read dockerfile: .*no such file`),
+		deploy.ClassDockerfile,
 		"there is no Dockerfile at the path that was asked for",
 		"set [build] dockerfile in teal.toml to where it is",
 	},
 	{
 		regexp.MustCompile(`(?:failed to compute cache key|failed to calculate checksum|failed to walk).*?"/?([^"]+)"?:? not found`),
+		deploy.ClassBuildFile,
 		"a COPY or ADD wants $1, which is not in the commit",
 		"commit the file, or look whether .dockerignore leaves it out",
 	},
 	{
 		regexp.MustCompile(`^secret (\S+)(?:: | )not found`),
+		deploy.ClassBuildSecret,
 		"the build wants the secret $1, which it is not given",
 		"store it: build-secrets set APP $1 < file; \"ca\", the bundle of certificate authorities, is always there",
 	},
 	{
 		regexp.MustCompile(`failed to load cache key: .*?([\w.-]+/\S+): (.*)`),
+		deploy.ClassBaseImage,
 		"$1 cannot be fetched: $2",
 		"",
 	},
 	{
 		regexp.MustCompile(`no build stage in current context|dockerfile contains no stages|the Dockerfile \([^)]*\) cannot be empty|file with no instructions`),
+		deploy.ClassDockerfile,
 		"the Dockerfile has no FROM line",
 		"begin it with FROM and a base image: FROM teal/base, or FROM scratch",
 	},
@@ -84,9 +97,9 @@ var (
 	notFound   = regexp.MustCompile(`^(?:runc run failed: |container_linux\.go:\d+: )?.*exec: "([^"]+)": (?:executable file not found|stat .*no such file)`)
 )
 
-// explain turns BuildKit's error into a failure that names the step, and what
-// to do next.
-func explain(err *solveError, p *progress) *deploy.Failure {
+// explain turns BuildKit's error, and what the control groups counted, into a
+// failure that names the step, and what to do next.
+func explain(err *solveError, p *progress, h happened) *deploy.Failure {
 	message := unwrapped(err.message)
 	failed := p.failed()
 	if failed == nil {
@@ -94,44 +107,30 @@ func explain(err *solveError, p *progress) *deploy.Failure {
 	}
 	log := failed.tail()
 	if m := loadSyntax.FindStringSubmatch(failed.name); m != nil {
-		return failure(fmt.Sprintf("the Dockerfile's \"# syntax=\" line wants %s, which cannot be fetched", familiar(m[1])),
+		return classed(deploy.ClassBaseImage, fmt.Sprintf("the Dockerfile's \"# syntax=\" line wants %s, which cannot be fetched", familiar(m[1])),
 			"remove the line: the Engine's own Dockerfile reader is used then", log, err)
 	}
 	if m := loadImage.FindStringSubmatch(failed.name); m != nil {
-		return failure(fmt.Sprintf("the base image %s cannot be fetched: %s", familiar(m[1]), lastClause(message)),
+		return classed(deploy.ClassBaseImage, fmt.Sprintf("the base image %s cannot be fetched: %s", familiar(m[1]), lastClause(message)),
 			"check its name, and that this server reaches its registry; teal/base and teal/go are there without one", log, err)
 	}
 	if m := exitCode.FindStringSubmatch(message); m != nil {
-		return explainExit(m[1], failed, log, err)
+		return explainExit(m[1], failed, log, h, err)
 	}
 	for _, c := range causes {
 		if m := c.pattern.FindStringSubmatchIndex(message); m != nil {
 			reason := string(c.pattern.ExpandString(nil, c.reason, message, m))
 			hint := string(c.pattern.ExpandString(nil, c.hint, message, m))
-			return failure(reason, hint, log, err)
+			return classed(c.class, reason, hint, log, err)
 		}
 	}
 	return failure(message, "", log, err)
 }
 
-// explainExit is for a RUN that ended with an exit code.
-func explainExit(code string, failed *step, log []string, err error) *deploy.Failure {
-	title := fmt.Sprintf("'%s'", strings.TrimSpace(strings.TrimPrefix(failed.title(), stage(failed.title()))))
-	all := strings.Join(log, "\n")
-	switch {
-	case code == "137":
-		return failure(fmt.Sprintf("%s was killed (exit code 137): it probably ran out of memory", title),
-			"let the build need less memory (fewer jobs at once), or give this server more", log, err)
-	case noShell.MatchString(all):
-		return failure(fmt.Sprintf("%s needs a shell, and its base image has none", title),
-			`write the exec form, RUN ["go", "build", "."], or build on teal/base`, log, err)
-	case code == "127" || notFound.MatchString(all):
-		return failure(fmt.Sprintf("%s: the command is not in the image", title),
-			"install it in an earlier step, or build on an image that has it", log, err)
-	default:
-		return failure(fmt.Sprintf("%s ended with exit code %s", title, code),
-			"the last lines of the step say why; correct it, commit and push again", log, err)
-	}
+// command is what the step runs, in quotes.
+func (s *step) command() string {
+	title := s.title()
+	return fmt.Sprintf("'%s'", strings.TrimSpace(strings.TrimPrefix(title, stage(title))))
 }
 
 // stage is the "[build 3/4]" that a step's title begins with.

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"teal/deploy"
 )
 
 // leastMemory is what a build must be able to have.
@@ -108,7 +110,7 @@ func (b *Builder) makeWay(ctx context.Context) (letGo func(), err error) {
 	case err != nil:
 		return nil, err
 	case missing > 0:
-		return nil, failure(fmt.Sprintf("the disk of this server's images has less than %s free", mib(b.config.MinFreeDisk)),
+		return nil, classed(deploy.ClassNoRoom, fmt.Sprintf("the disk of this server's images has less than %s free", mib(b.config.MinFreeDisk)),
 			"free "+mib(missing)+" at least: remove what you do not need there, or keep fewer releases; then push again", nil, nil)
 	}
 	m, err := readMemory(b.config.meminfo)
@@ -123,7 +125,7 @@ func (b *Builder) makeWay(ctx context.Context) (letGo func(), err error) {
 		spare = min(spare, b.config.MaxMemory)
 	}
 	if spare < leastMemory {
-		return nil, failure(fmt.Sprintf("this server has %s of memory free, too little for a build beside the apps that run", mib(m.available)),
+		return nil, classed(deploy.ClassNoRoom, fmt.Sprintf("this server has %s of memory free, too little for a build beside the apps that run", mib(m.available)),
 			"stop what you can do without, or give the server more memory; then push again", nil, nil)
 	}
 	return b.hold(ctx, room{spare, b.config.MaxMemory}), nil

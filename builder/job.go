@@ -30,6 +30,7 @@ type job struct {
 	declared   declared
 	plan       *plan // of what was detected; nil for an own Dockerfile
 	bases      map[string]baseRef
+	happenings *happenings // nil: nobody counts
 	written    []namedFile // the whole context, in place of the commit's
 }
 
@@ -47,8 +48,7 @@ func (b *Builder) Build(ctx context.Context, req deploy.BuildRequest, log io.Wri
 		return deploy.Built{}, err
 	}
 	timeout := j.manifest.Settings.BuildTimeout
-	late := failure(fmt.Sprintf("the build took longer than %s and was stopped", timeout),
-		"if it needs more, set [build] timeout in teal.toml", nil, context.DeadlineExceeded)
+	late := classed(deploy.ClassBuildTimeout, lateReason(timeout), "if it needs more, set [build] timeout in teal.toml", nil, context.DeadlineExceeded)
 	if timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, timeout, late)
@@ -179,17 +179,19 @@ func (j *job) solve(ctx context.Context) (string, error) {
 	var late *deploy.Failure
 	switch {
 	case errors.As(err, &failed):
-		f := explain(failed, j.progress)
+		f := explain(failed, j.progress, j.happenings.tell())
 		if j.reader != "" && strings.HasPrefix(f.Reason, "Dockerfile") {
 			f.Hint = fmt.Sprintf("if that needs the reader %s, pin it by its digest: # syntax=%s@sha256:…", j.reader, j.reader)
 		}
 		j.sayFailure(f)
 		return "", f
-	case errors.As(err, &late): // the build's own deadline, as the context's cause
-		stopped := *late
-		stopped.Log = j.progress.running()
-		j.sayFailure(&stopped)
-		return "", &stopped
+	case errors.As(err, &late) && errors.Is(late, context.DeadlineExceeded): // the build's own, as the context's cause
+		f := explainLate(j.manifest.Settings.BuildTimeout, j.progress, j.happenings.tell())
+		j.sayFailure(f)
+		return "", f
+	case errors.As(err, &late): // the commit itself
+		j.sayFailure(late)
+		return "", late
 	case err != nil:
 		return "", fmt.Errorf("build %s at %s: %w", j.req.App, j.req.Commit.Short(), err)
 	}

@@ -46,8 +46,10 @@ type progress struct {
 // step is one vertex as it is shown.
 type step struct {
 	vertex
-	number  int  // 0: not shown yet
-	ended   bool // its end was shown
+	number  int   // 0: not shown yet
+	written int64 // bytes of output that came; BuildKit keeps back what goes over its own limits
+	clipped bool  // … and said so
+	ended   bool  // its end was shown
 	partial [3][]byte
 	tails   [3]ring // the last lines by stream: what was written to standard error is not drowned by the rest
 }
@@ -74,6 +76,8 @@ func (p *progress) take(t trace) {
 	}
 	for _, o := range t.outputs {
 		if s := p.steps[o.vertex]; s != nil && o.stream >= 0 && o.stream < len(s.partial) {
+			s.written += int64(len(o.data))
+			s.clipped = s.clipped || bytes.Contains(o.data, []byte("[output clipped, log limit "))
 			p.output(s, o)
 		}
 	}
@@ -236,14 +240,18 @@ func (p *progress) last(format string, args ...any) {
 	_, _ = io.WriteString(p.w, fmt.Sprintf(format, args...)+"\n")
 }
 
-// running gives the last lines of the step that was still at work.
-func (p *progress) running() []string {
+// atWork gives the step that was still running, one that said something before
+// one that did not; nil: none was.
+func (p *progress) atWork() (found *step) {
 	for _, s := range p.steps {
-		if !s.started.IsZero() && (s.completed.IsZero() || canceled(s.err)) && len(s.tail()) > 0 {
-			return s.tail()
+		if s.started.IsZero() || s.number == 0 || !s.completed.IsZero() && !canceled(s.err) {
+			continue
+		}
+		if found == nil || s.written > found.written {
+			found = s
 		}
 	}
-	return nil
+	return found
 }
 
 // tail gives the step's last lines: of standard output first, for the order

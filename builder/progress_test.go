@@ -105,7 +105,7 @@ func TestFailuresOfNewerEnginesAreUnderstood(t *testing.T) {
 		"failed to solve with frontend dockerfile.v0: failed to solve with frontend gateway.v0: rpc error: code = Unknown desc = something new": "something new",
 	} {
 		p, _ := shown(0, trace{vertices: []vertex{{digest: "a", name: "[1/1] RUN x", started: at(1), completed: at(2), err: message}}})
-		if f := explain(&solveError{message}, p); f.Reason != want {
+		if f := explain(&solveError{message}, p, happened{}); f.Reason != want {
 			t.Errorf("%q became %q, not %q", message, f.Reason, want)
 		}
 	}

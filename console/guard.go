@@ -127,7 +127,7 @@ func (c *Console) recovered(next http.Handler) http.Handler {
 				panic(cause)
 			}
 			id := rand.Text()[:8]
-			c.Log.Error("console panicked", "id", id, "method", r.Method, "path", r.URL.Path, "error", cause, "stack", string(debug.Stack()))
+			c.Log.Error("console panicked", "id", id, "method", r.Method, "path", r.URL.Path, "error", deploy.PanicText(cause), "stack", string(debug.Stack()))
 			if seen.wrote {
 				// The answer has begun: all that is left is to break it off.
 				panic(http.ErrAbortHandler)

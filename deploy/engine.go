@@ -202,7 +202,7 @@ func (e *Engine) spawn(f func(ctx context.Context)) error {
 		defer e.tasks.Done()
 		defer func() {
 			if r := recover(); r != nil { // one app's bug must not take the others down
-				e.Log.Error("Panic in the engine", "error", r, "stack", string(debug.Stack()))
+				e.Log.Error("Panic in the engine", "error", PanicText(r), "stack", string(debug.Stack()))
 			}
 		}()
 		f(ctx)

@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -216,11 +217,42 @@ func TestAPanicInOneDeploymentIsItsFailure(t *testing.T) {
 	w := deploytest.New(t)
 	d, ctx := w.Open(), within(t)
 	mustPush(ctx, t, d, "one", deploy.Live)
-	w.Building = func(context.Context, deploy.BuildRequest, io.Writer) error { panic("boom") }
+	w.Building = func(context.Context, deploy.BuildRequest, io.Writer) error { panic(errors.New("boom")) }
 	dep := mustPush(ctx, t, d, "two", deploy.Failed)
-	if !strings.Contains(dep.Failure.Reason, "boom") {
-		t.Errorf("failure: %v", dep.Failure)
+	if dep.Failure.Class != "teal" || !strings.Contains(dep.Failure.Reason, "a panic with a *errors.errorString") {
+		t.Errorf("failure: %+v", dep.Failure)
 	}
 	w.Building = nil
 	mustPush(ctx, t, d, "three", deploy.Live)
+}
+
+func TestAPanicTellsNoSecret(t *testing.T) {
+	const secret = "swordfish-9000"
+	w := deploytest.New(t)
+	var log bytes.Buffer
+	w.Logs = append(w.Logs, &log)
+	d, ctx := w.Open(), within(t)
+	for name, value := range map[string]any{
+		"a text": "cannot parse TOKEN=" + secret, "an error": fmt.Errorf("bad token %q", secret), "bytes": []byte(secret),
+		"a value": struct{ Env map[string]string }{map[string]string{"TOKEN": secret}},
+	} {
+		w.Building = func(context.Context, deploy.BuildRequest, io.Writer) error { panic(value) }
+		dep := mustPush(ctx, t, d, name, deploy.Failed)
+		if text := fmt.Sprintf("%+v %v", dep.Failure, w.Store.Log(dep.ID)); strings.Contains(text, secret) || !strings.Contains(text, "Teal has a bug") {
+			t.Errorf("%s: the failure and its log: %s", name, text)
+		}
+	}
+	w.Building = func(context.Context, deploy.BuildRequest, io.Writer) error {
+		var none map[string]string
+		none[secret] = secret
+		return nil
+	}
+	dep := mustPush(ctx, t, d, "the runtime's", deploy.Failed)
+	if !strings.Contains(dep.Failure.Reason, "assignment to entry in nil map") {
+		t.Errorf("failure: %v", dep.Failure)
+	}
+	w.Close()
+	if text := log.String(); strings.Contains(text, secret) || !strings.Contains(text, "engine_test.go") {
+		t.Errorf("the log has the secret, or does not say where:\n%s", text)
+	}
 }

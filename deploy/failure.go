@@ -42,12 +42,21 @@ const (
 // reads it at night: in the push output, the mail and the console.
 type Failure struct {
 	Step   Step
+	Class  Class    `json:",omitempty"` // what kind of failure, for programs; the engine fills in the step's own
 	Reason string   // one line: "probe answered 500"
 	Hint   string   // what to do next; may be empty
 	Log    []string // the last lines of the build or of the app, secrets redacted
 	// Regression holds the figures when a comparison with the other color decided; else nil.
 	Regression *Regression `json:"regression,omitempty"`
 	Err        error       `json:"-"` // the cause, for the log and for errors.Is; not stored
+}
+
+// classed gives the failure the class of its step when it has no narrower one.
+func (f *Failure) classed() *Failure {
+	if f != nil && f.Class == "" {
+		f.Class = Class(strings.ReplaceAll(string(f.Step), " ", "-"))
+	}
+	return f
 }
 
 // Error makes a Failure an error, so that the steps can return it.

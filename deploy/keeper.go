@@ -121,7 +121,7 @@ func (w *worker) schedule(ctx context.Context, next time.Duration) {
 func (w *worker) look(ctx context.Context) (next time.Duration, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+			err = fmt.Errorf("panic: %s\n%s", PanicText(r), debug.Stack())
 		}
 	}()
 	// A record that can't be settled must not keep the app down.

@@ -81,10 +81,10 @@ func (v *vigil) staysAcross(ctx context.Context, found *Regression) bool {
 	}
 	w.tell(ctx, v.d, fmt.Sprintf("%s; not going back: %s", found.Reason(), between))
 	d := v.d
-	d.Cause, d.Failure = CauseWatch, &Failure{
+	d.Cause, d.Failure = CauseWatch, (&Failure{
 		Step: StepWatch, Reason: fmt.Sprintf("%s; Teal does not go back across a migration", found.Reason()), Regression: found,
 		Hint: fmt.Sprintf("%s. Mend it and push, or rollback with --across-migration", between),
-	}
+	}).classed()
 	alert := w.e.alert(ctx, d)
 	alert.Episode = fmt.Sprintf("%s/watch/%d/across", d.App, d.Release)
 	w.e.post(ctx, *alert)

@@ -362,11 +362,13 @@ func (w *worker) releaseCommand(j *job, r Release) error {
 	f := &Failure{Step: StepRelease, Log: j.journal.tailSince(mark, tailLines), Hint: "the database may be half migrated: look at the log before you push again", Err: err}
 	switch {
 	case err != nil && ctx.Err() != nil && j.ctx.Err() == nil:
+		f.Class = ClassReleaseTimeout
 		f.Reason = fmt.Sprintf("not done after %s", s.ReleaseTimeout)
 		return f
 	case err != nil:
 		return err
 	case exit.OOM:
+		f.Class = ClassOOM
 		f.Reason = fmt.Sprintf("killed: it used more than its %s of memory", bytesText(s.Memory))
 		return f
 	case exit.Code != 0:

@@ -241,10 +241,11 @@ func (p *prober) look(ctx context.Context, in Instance) (Instance, bool) {
 
 // ended is the failure of an instance that ended before it was well.
 func (p *prober) ended(in Instance, began time.Time) *Failure {
-	f := &Failure{Step: StepStart, Log: p.tail(in), Err: p.last}
+	f := &Failure{Step: StepStart, Class: ClassExited, Log: p.tail(in), Err: p.last}
 	after := seconds(p.w.e.Now().Sub(began))
 	switch {
 	case in.Exit.OOM:
+		f.Class = ClassOOM
 		f.Reason = fmt.Sprintf("the app was killed after %s: it used more than its %s of memory", after, bytesText(p.r.Settings.Memory))
 		f.Hint = "raise [limits] memory in teal.toml"
 	default:
@@ -257,7 +258,7 @@ func (p *prober) ended(in Instance, began time.Time) *Failure {
 // unwell is the failure of an instance that runs but gave no good answer in time.
 func (p *prober) unwell(in Instance, after time.Duration) *Failure {
 	s := p.r.Settings
-	f := &Failure{Step: StepProbe, Log: p.tail(in), Err: p.last}
+	f := &Failure{Step: StepProbe, Class: ClassProbeStatus, Log: p.tail(in), Err: p.last}
 	var pe *ProbeError
 	var health *HealthError
 	switch {
@@ -276,26 +277,28 @@ func (p *prober) unwell(in Instance, after time.Duration) *Failure {
 		}
 	default:
 		f.Reason = fmt.Sprintf("nothing answered on :%d within %s", Port, s.StartTimeout)
-		f.Hint = "the app must listen on 0.0.0.0:$PORT (8080)" + p.elsewhere(in)
+		where := ""
+		f.Class, where = p.elsewhere(in)
+		f.Hint = "the app must listen on 0.0.0.0:$PORT (8080)" + where
 	}
 	return f
 }
 
 // elsewhere says where the app does listen.
-func (p *prober) elsewhere(in Instance) string {
+func (p *prober) elsewhere(in Instance) (Class, string) {
 	if p.w.e.Listening == nil {
-		return ""
+		return ClassNoAnswer, ""
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	at, err := p.w.e.Listening(ctx, in)
 	if err != nil {
-		return ""
+		return ClassNoAnswer, ""
 	}
 	if len(at) == 0 {
-		return "; it listens nowhere"
+		return ClassNoAnswer, "; it listens nowhere"
 	}
-	return "; it listens on " + strings.Join(at, ", ")
+	return ClassWrongPort, "; it listens on " + strings.Join(at, ", ")
 }
 
 func (p *prober) tail(in Instance) []string {

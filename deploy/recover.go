@@ -199,7 +199,7 @@ func (w *worker) interruptedEnd(ctx context.Context, d Deployment) (ending, erro
 	if err := d.to(Failed, w.e.Now()); err != nil {
 		return ending{}, err
 	}
-	d.Failure = f
+	d.Failure = f.classed()
 	return ending{d: d, text: f.Error(), alert: w.e.alert(ctx, d)}, nil
 }
 

@@ -63,7 +63,7 @@ func (e *Engine) finish(j *job, s State, note string, f *Failure) {
 	if f != nil {
 		f.Log = j.journal.redactAll(f.Log)
 		f.Reason, f.Hint = j.journal.redact(f.Reason), j.journal.redact(f.Hint)
-		d.Failure = f
+		d.Failure = f.classed()
 		end.text, end.alert = f.Error(), e.alert(ctx, d)
 	}
 	end.d = d

@@ -208,11 +208,11 @@ func (w *worker) guard(j *job) {
 		if r == nil {
 			return
 		}
-		w.e.Log.Error("Panic in a deployment", "app", w.app, "deployment", j.snapshot().ID, "error", r, "stack", string(debug.Stack()))
+		w.e.Log.Error("Panic in a deployment", "app", w.app, "deployment", j.snapshot().ID, "error", PanicText(r), "stack", string(debug.Stack()))
 		if j.snapshot().State.Committed() {
 			w.e.settle(j) // the keeper completes it, as after a restart
 		} else {
-			w.abandon(j, Failed, "", &Failure{Step: StepTeal, Reason: fmt.Sprintf("Teal has a bug: %v", r), Hint: "please report it with the daemon's log"})
+			w.abandon(j, Failed, "", &Failure{Step: StepTeal, Reason: fmt.Sprintf("Teal has a bug: %s", PanicText(r)), Hint: "please report it with the daemon's log"})
 		}
 	}()
 	w.run(j)

@@ -73,11 +73,12 @@ func (w *worker) workerEnded(ctx context.Context, r Release, in Instance, after 
 		lines = nil
 	}
 	f := &Failure{
-		Step: StepStart, Log: lines,
+		Step: StepStart, Class: ClassExited, Log: lines,
 		Reason: fmt.Sprintf("worker %s ended with exit code %d within %s", in.Process, in.Exit.Code, seconds(after)),
 		Hint:   "a worker must keep running; look at its command in the Procfile or in teal.toml",
 	}
 	if in.Exit.OOM {
+		f.Class = ClassOOM
 		f.Reason = fmt.Sprintf("worker %s was killed: it used more than its %s of memory", in.Process, bytesText(r.Settings.Memory))
 		f.Hint = "raise [limits] memory in teal.toml"
 	}

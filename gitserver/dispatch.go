@@ -29,7 +29,7 @@ var refusals = map[string]string{
 func (se *session) dispatch(ctx context.Context, line string) (exit int) {
 	defer func() {
 		if r := recover(); r != nil {
-			se.s.log.Error("SSH session panicked", "user", se.user, "error", r, "stack", string(debug.Stack()))
+			se.s.log.Error("SSH session panicked", "user", se.user, "error", deploy.PanicText(r), "stack", string(debug.Stack()))
 			se.complain("internal error; the server's log tells more")
 			exit = exitFailed
 		}

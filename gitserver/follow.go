@@ -32,7 +32,7 @@ func (p *push) follow(ctx context.Context, d deploy.Deployment) (deploy.Deployme
 	go func() {
 		defer func() {
 			if r := recover(); r != nil {
-				p.s.log.Error("waiting for a deployment panicked", "app", d.App, "deployment", d.ID, "error", r, "stack", string(debug.Stack()))
+				p.s.log.Error("waiting for a deployment panicked", "app", d.App, "deployment", d.ID, "error", deploy.PanicText(r), "stack", string(debug.Stack()))
 				decided <- outcome{err: errInternal}
 			}
 		}()

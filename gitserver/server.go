@@ -209,7 +209,7 @@ func (s *Server) serve(ctx context.Context, library *ssh.Server, c *connection) 
 // survive keeps a panic in what one client caused from ending the daemon.
 func (s *Server) survive(what string) {
 	if r := recover(); r != nil {
-		s.log.Error(what+" panicked", "error", r, "stack", string(debug.Stack()))
+		s.log.Error(what+" panicked", "error", deploy.PanicText(r), "stack", string(debug.Stack()))
 	}
 }
 

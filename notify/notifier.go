@@ -214,8 +214,8 @@ func (n *Notifier) try(ctx context.Context, d deploy.Delivery) (retry bool, err 
 	defer func() {
 		if p := recover(); p != nil {
 			n.log.Error("panic in a delivery", "channel", d.Channel, "app", d.Alert.App, "deployment", d.Alert.Deployment,
-				"error", fmt.Sprint(p), "stack", string(debug.Stack()))
-			retry, err = true, fmt.Errorf("panic: %v", p)
+				"error", deploy.PanicText(p), "stack", string(debug.Stack()))
+			retry, err = true, fmt.Errorf("panic: %s", deploy.PanicText(p))
 		}
 	}()
 	switch {

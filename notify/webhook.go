@@ -61,8 +61,9 @@ type PayloadCommit struct {
 
 // PayloadFailure is the failure of a Payload.
 type PayloadFailure struct {
-	Step   string   `json:"step"`   // "build", "release command", "start", "probe", "gradual promotion", "promote", "watch", "teal"
-	Reason string   `json:"reason"` // one line
+	Step   string   `json:"step"`            // "build", "release command", "start", "probe", "gradual promotion", "promote", "watch", "teal"
+	Class  string   `json:"class,omitempty"` // what kind of failure, for programs: see deploy.Class
+	Reason string   `json:"reason"`          // one line
 	Hint   string   `json:"hint,omitempty"`
 	Log    []string `json:"log"` // the last lines, secrets redacted
 	// Regression holds the figures when a comparison with the other color decided.
@@ -168,7 +169,7 @@ func (c Config) payload(d deploy.Delivery) Payload {
 		App: string(a.App), Deployment: int64(a.Deployment), Cause: string(a.Cause),
 		Pusher: deploy.Clean(a.Pusher, 60), Ref: deploy.Clean(a.Ref, 200), Console: c.link(a),
 		Failure: PayloadFailure{
-			Step: string(a.Failure.Step), Reason: deploy.Clean(a.Failure.Reason, 400), Hint: f.Hint,
+			Step: string(a.Failure.Step), Class: string(a.Failure.Class), Reason: deploy.Clean(a.Failure.Reason, 400), Hint: f.Hint,
 			Log:        append([]string{}, f.Log...), // [], never null
 			Regression: a.Failure.Regression,
 		},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -14,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"teal/deploy"
 )
 
 // door lets clients in by the ports of one front-end. HTTP/1.1 it serves
@@ -120,7 +121,7 @@ func (d *door) welcome(nc net.Conn, config *tls.Config) {
 	boundUnsent(c.sock)
 	defer func() {
 		if reason := recover(); reason != nil {
-			d.router.log.Error("connection panicked", "error", fmt.Sprint(reason), "stack", string(debug.Stack()))
+			d.router.log.Error("connection panicked", "error", deploy.PanicText(reason), "stack", string(debug.Stack()))
 			nc.Close()
 		}
 	}()

@@ -2,13 +2,13 @@ package router
 
 import (
 	"encoding/hex"
-	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"runtime/debug"
 	"time"
 	"unsafe"
 
+	"teal/deploy"
 	"teal/router/http1"
 )
 
@@ -114,7 +114,7 @@ func (x *exchange) mayPreview() bool {
 // however it ended. It runs deferred: a panic ends this request only.
 func (x *exchange) end() {
 	if reason := recover(); reason != nil {
-		x.router.log.Error("request panicked", "error", fmt.Sprint(reason), "stack", string(debug.Stack()))
+		x.router.log.Error("request panicked", "error", deploy.PanicText(reason), "stack", string(debug.Stack()))
 		if x.pool != nil {
 			x.unclaim()
 		}

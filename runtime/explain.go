@@ -23,7 +23,7 @@ func explainCreate(err error, config *container.Config, step deploy.Step) error 
 		return fmt.Errorf("image %s: %w: %w", config.Image, deploy.ErrNotFound, err)
 	case strings.Contains(text, "o command specified"):
 		return &deploy.Failure{
-			Step: step, Err: err, Reason: "the image names no command to run",
+			Step: step, Class: deploy.ClassNoCommand, Err: err, Reason: "the image names no command to run",
 			Hint: "end the Dockerfile with CMD or ENTRYPOINT",
 		}
 	case strings.Contains(text, "inimum memory limit"):
@@ -90,9 +90,11 @@ func explainInit(line string, step deploy.Step) *deploy.Failure {
 	f := &deploy.Failure{Step: step, Reason: fmt.Sprintf("the image's command %s can't be run: %s", m[1], m[2])}
 	switch m[2] {
 	case "No such file or directory":
+		f.Class = deploy.ClassCommandMissing
 		f.Reason = fmt.Sprintf("the image's command %s is not there, or what it needs to run is not", m[1])
 		f.Hint = "check CMD and ENTRYPOINT; if the file is there, look for the interpreter that its first line names, for the C library it is linked with (Go: build with CGO_ENABLED=0), and whether it was built for this host's processor"
 	case "Permission denied":
+		f.Class = deploy.ClassCommandDenied
 		f.Reason = fmt.Sprintf("the image's command %s is not executable", m[1])
 		f.Hint = fmt.Sprintf("make it so: git update-index --chmod=+x %s, or RUN chmod in the Dockerfile", strings.TrimPrefix(m[1], "/"))
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"runtime/debug"
 	"time"
+
+	"teal/deploy"
 )
 
 // Housekeeping has its own goroutine, because a round of patch runs may take
@@ -33,8 +35,8 @@ func (s *Scheduler) daily(ctx context.Context) (err error) {
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v", p)
-			s.c.Log.Error("panic in housekeeping", "error", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %s", deploy.PanicText(p))
+			s.c.Log.Error("panic in housekeeping", "error", deploy.PanicText(p), "stack", string(debug.Stack()))
 		}
 	}()
 	return s.c.Daily(ctx)

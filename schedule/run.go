@@ -65,8 +65,8 @@ func (s *Scheduler) patch(ctx context.Context, app deploy.AppName) (begun bool, 
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
-			s.c.Log.Error("panic in a patch run", "app", app, "error", fmt.Sprint(p), "stack", string(debug.Stack()))
-			err = fmt.Errorf("panic: %v", p)
+			s.c.Log.Error("panic in a patch run", "app", app, "error", deploy.PanicText(p), "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %s", deploy.PanicText(p))
 		}
 	}()
 	s.c.Log.Info("patch run begins", "app", app)

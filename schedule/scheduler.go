@@ -328,7 +328,7 @@ func (s *Scheduler) drop(apps []deploy.App) {
 // survive is deferred where a panic must not end the loop.
 func (s *Scheduler) survive(what string, idle *time.Duration) {
 	if p := recover(); p != nil {
-		s.c.Log.Error("panic in "+what, "error", fmt.Sprint(p), "stack", string(debug.Stack()))
+		s.c.Log.Error("panic in "+what, "error", deploy.PanicText(p), "stack", string(debug.Stack()))
 		*idle = look
 	}
 }

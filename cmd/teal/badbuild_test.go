@@ -4,25 +4,28 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // badBuilds are commits whose build does harm, or nothing that works, and what
 // their pusher must read.
 var badBuilds = []struct {
 	name       string
+	class      string   // for programs
 	run        []string // flags of vict as a build step
 	dockerfile string   // instead of vict's; "": vict's
 	reason     string
 	words      []string
 }{
-	{name: "fork bomb", run: []string{"-forks"}, reason: "ended with exit code 6", words: []string{"vict got no further than", "resource temporarily unavailable"}},
-	{name: "endless output", run: []string{"-flood"}, reason: "the build took longer than 20s and was stopped", words: []string{"[output clipped", "set [build] timeout in teal.toml"}},
-	{name: "memory hog", run: []string{"-hog", "6000"}, reason: "was killed (exit code 137): it probably ran out of memory", words: []string{"let the build need less memory"}},
-	{name: "CPU hog", run: []string{"-burn", "10m"}, reason: "the build took longer than 20s and was stopped"},
-	{name: "no network", run: []string{"-fetch", "http://192.0.2.1/"}, reason: "ended with exit code 4", words: []string{"192.0.2.1"}},
-	{name: "wrong Dockerfile", dockerfile: "FROM scratch\nRUNN /vict\n", reason: "Dockerfile line 2: unknown instruction: RUNN"},
-	{name: "no start command", dockerfile: "FROM scratch\nCOPY vict /vict\n", reason: "the image names no command to run", words: []string{"end the Dockerfile with CMD or ENTRYPOINT"}},
-	{name: "start command that is not there", dockerfile: "FROM scratch\nCOPY vict /vict\nCMD [\"/server\"]\n", reason: "the image's command /server is not there", words: []string{"check CMD and ENTRYPOINT"}},
+	{name: "fork bomb", class: "build-processes", run: []string{"-forks"}, reason: "ended at the limit of 4,096 processes and threads (exit code 6)", words: []string{"vict got no further than", "let the build begin fewer at once"}},
+	{name: "endless output", class: "build-output", run: []string{"-flood"}, reason: "the build took longer than 20s and was stopped: 'RUN /vict -flood' wrote more than", words: []string{"[output clipped", "MiB of output until then", "set [build] timeout in teal.toml"}},
+	{name: "memory hog", class: "build-oom", run: []string{"-hog", "6000"}, reason: "ran out of memory: it was killed at the ceiling of builds, 2048 MiB (exit code 137)", words: []string{"let the build need less memory"}},
+	{name: "CPU hog", class: "build-cpu", run: []string{"-burn", "10m"}, reason: "the build took longer than 20s and was stopped: 'RUN /vict -burn 10m' was still computing (", words: []string{"of processor time)"}},
+	{name: "build that waits", class: "build-timeout", run: []string{"-sleep", "10m"}, reason: "was still running, and waiting most of the time", words: []string{"look what it waits for"}},
+	{name: "no network", class: "build-network", run: []string{"-fetch", "http://192.0.2.1/"}, reason: "could not reach what it wants (exit code 4): Get \"http://192.0.2.1/\"", words: []string{"whether this server reaches it"}},
+	{name: "wrong Dockerfile", class: "dockerfile", dockerfile: "FROM scratch\nRUNN /vict\n", reason: "Dockerfile line 2: unknown instruction: RUNN"},
+	{name: "no start command", class: "no-command", dockerfile: "FROM scratch\nCOPY vict /vict\n", reason: "the image names no command to run", words: []string{"end the Dockerfile with CMD or ENTRYPOINT"}},
+	{name: "start command that is not there", class: "command-missing", dockerfile: "FROM scratch\nCOPY vict /vict\nCMD [\"/server\"]\n", reason: "the image's command /server is not there", words: []string{"check CMD and ENTRYPOINT"}},
 }
 
 // TestBuildsThatDoHarmEndInTheirOwnWordsAndSpareTheLiveApp is not parallel: what
@@ -31,11 +34,14 @@ func TestBuildsThatDoHarmEndInTheirOwnWordsAndSpareTheLiveApp(t *testing.T) {
 	w := newWorld(t, "--app-build-timeout", "20s", "--build-memory", "2048")
 	fine := w.app(t, "anna", "fine")
 	fine.deploys(vict{version: "1"})
-	l := startLoad(fine, 4)
-	l.floor.Store(1)
-
 	a := w.app(t, "anna", "harm")
 	good := a.deploys(vict{version: "good"})
+	quiet := startLoad(fine, 4)
+	eventually(t, func() string { return missing(quiet.asked.Load() >= 500, "500 answers") })
+	quiet.stop()
+
+	l := startLoad(fine, 4)
+	l.floor.Store(1)
 	for _, c := range badBuilds {
 		a.commit(vict{version: c.name, run: c.run})
 		if c.dockerfile != "" {
@@ -46,6 +52,9 @@ func TestBuildsThatDoHarmEndInTheirOwnWordsAndSpareTheLiveApp(t *testing.T) {
 		if !strings.Contains(lineWith(r, "[remote rejected]"), c.reason) {
 			t.Errorf("%s: git's own line is %q, without %q", c.name, lineWith(r, "[remote rejected]"), c.reason)
 		}
+		if d := a.last(); d.Failure == nil || d.Failure.Class != c.class {
+			t.Errorf("%s: the failure is %+v, want the class %s", c.name, d.Failure, c.class)
+		}
 		a.refIs(good)
 		a.serves("good")
 	}
@@ -53,7 +62,17 @@ func TestBuildsThatDoHarmEndInTheirOwnWordsAndSpareTheLiveApp(t *testing.T) {
 	if n := l.asked.Load(); len(l.failures) > 0 || n < 100 {
 		t.Errorf("of %d requests to the other app %d failed: %v", n, len(l.failures), l.failures)
 	}
+	before, _ := quiet.latency()
+	p99, longest := l.latency()
+	t.Logf("the other app's answers: p99 %v beside the builds (the longest %v, of %d), %v before them (of %d)",
+		p99, longest, l.asked.Load(), before, quiet.asked.Load())
+	if longest > stuck { // how much slower is BenchmarkLiveAppBesideABuild's
+		t.Errorf("an answer of the other app took %v beside a build", longest)
+	}
 }
+
+// stuck is longer than any answer takes, on a busy machine and under the race detector, too.
+const stuck = 5 * time.Second
 
 func lineWith(r result, word string) string {
 	for line := range strings.Lines(r.out) {

@@ -39,9 +39,18 @@ func BenchmarkLiveAppBesideABuild(b *testing.B) {
 	report(b, quiet, "quiet-p99-ms")
 	report(b, held, "beside-a-build-p99-ms")
 	report(b, free, "beside-an-unheld-build-p99-ms")
-	b.ReportMetric(median(held)/median(quiet), "ratio")
+	ratio := median(held) / median(quiet)
+	b.ReportMetric(ratio, "ratio")
 	b.ReportMetric(median(free)/median(quiet), "unheld-ratio")
+	if ratio > mostBeside {
+		b.Errorf("a live app's p99 beside a build is %.2f × the one without (medians of %d: %.2f ms and %.2f ms), promised are %.2f",
+			ratio, len(quiet), median(held), median(quiet), mostBeside)
+	}
 }
+
+// mostBeside is what is promised of a live app's 99th percentile beside a build,
+// as a multiple of the one without.
+const mostBeside = 1.2
 
 const burnFor = 8 * time.Second
 

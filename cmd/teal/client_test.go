@@ -68,7 +68,7 @@ type deployment struct {
 	Note       string
 	CreatedAt  time.Time  `json:"created_at"`
 	PromotedAt *time.Time `json:"promoted_at"`
-	Failure    *struct{ Step, Reason, Hint string }
+	Failure    *struct{ Step, Class, Reason, Hint string }
 	Receipt    *struct {
 		Image    string
 		Requests uint64

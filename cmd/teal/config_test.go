@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"fmt"
 	"io"
 	"io/fs"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/docker/docker/api/types/filters"
@@ -50,7 +52,8 @@ func TestConfigSetMakesAReleaseWithoutABuild(t *testing.T) {
 }
 
 // TestSecretsAreRedactedWhereverTheyAreSaid: in what the pusher sees, in the
-// stored log, in the app's own log, in the failure and in the mail.
+// stored log, in the app's own log, in the failure and in the mail; and they are
+// not in layers, pages, files, and what the daemon writes when it crashes.
 func TestSecretsAreRedactedWhereverTheyAreSaid(t *testing.T) {
 	t.Parallel()
 	const secret = "hunter2-swordfish-9000"
@@ -73,11 +76,42 @@ func TestSecretsAreRedactedWhereverTheyAreSaid(t *testing.T) {
 	if !strings.Contains(m.text, "SECRET is [redacted]") || strings.Contains(m.raw, secret) {
 		t.Errorf("the mail says:\n%s", m.text)
 	}
+	a.nowhere(secret)
+}
+
+// nowhere checks that nothing that others may read has the secret: pages of the
+// console, files, images, logs, and the stacks of a daemon that is told to crash.
+func (a *app) nowhere(secret string) {
+	t, w := a.t, a.w
+	t.Helper()
+	paths := []string{"/apps/" + a.name}
+	for _, d := range a.deployments() {
+		paths = append(paths, fmt.Sprintf("/apps/%s/deployments/%d", a.name, d.ID))
+	}
+	for path, page := range w.pages(t, "anna", paths...) {
+		if strings.Contains(page, secret) || !strings.Contains(page, a.name) {
+			t.Errorf("the console's page %s has the secret, or nothing:\n%s", path, page)
+		}
+	}
+	for _, image := range a.images() {
+		if strings.Contains(image, secret) {
+			t.Error("an image of the app has the secret")
+		}
+	}
+	w.daemon.signal(syscall.SIGQUIT) // Go's runtime writes all stacks and ends
+	if crash := w.daemon.end().exits(2).says("SIGQUIT: quit", "goroutine "); !strings.Contains(crash.out, "deploy.(*Engine).Run") {
+		t.Errorf("the crash has no stack of the engine:\n%s", crash.out)
+	}
+	if where := filesWith(t, w.data, secret); len(where) > 0 {
+		t.Errorf("in the clear in %s", where)
+	}
 	for i, log := range w.logs {
 		if strings.Contains(log.String(), secret) {
 			t.Errorf("the log of daemon %d has the secret", i+1)
 		}
 	}
+	w.client.CloseIdleConnections()
+	w.start() // it destroys the app
 }
 
 // TestBuildSecretIsFoundNowhere: the build sees it, and nobody and nothing else.
@@ -110,24 +144,7 @@ func TestBuildSecretIsFoundNowhere(t *testing.T) {
 	if !strings.Contains(m.text, "is [redacted]") || strings.Contains(m.raw, secret) {
 		t.Errorf("the mail says:\n%s", m.text)
 	}
-	for path, page := range w.pages(t, "anna", "/apps/vault", "/apps/vault/deployments/1", "/apps/vault/deployments/2") {
-		if strings.Contains(page, secret) || !strings.Contains(page, "vault") {
-			t.Errorf("the console's page %s has the secret, or nothing:\n%s", path, page)
-		}
-	}
-	if where := filesWith(t, w.data, secret); len(where) > 0 {
-		t.Errorf("in the clear in %s", where)
-	}
-	for i, log := range w.logs {
-		if strings.Contains(log.String(), secret) {
-			t.Errorf("the log of daemon %d has the secret", i+1)
-		}
-	}
-	for _, image := range a.images() {
-		if strings.Contains(image, secret) {
-			t.Error("an image of the app has the secret")
-		}
-	}
+	a.nowhere(secret)
 }
 
 // pages gives pages of the console as the user sees them, by path.

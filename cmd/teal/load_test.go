@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,6 +33,7 @@ type load struct {
 	posted   map[string]int64 // request → version that answered it
 	closed   int              // connections that the server ended in good order
 	failures []error
+	took     []time.Duration // from a request to the last byte of its answer, when it was a good one
 }
 
 func startLoad(a *app, connections int) *load {
@@ -50,15 +52,30 @@ func (l *load) stop() {
 	l.wg.Wait()
 }
 
+// latency gives the 99th percentile and the longest of the answers; of a load that was stopped.
+func (l *load) latency() (p99, longest time.Duration) {
+	sorted := slices.Sorted(slices.Values(l.took))
+	if len(sorted) == 0 {
+		return 0, 0
+	}
+	return sorted[len(sorted)*99/100], sorted[len(sorted)-1]
+}
+
 // client asks over one connection; every second client posts.
 func (l *load) client(ctx context.Context, i int) {
 	c := &caller{load: l, post: i%2 == 1, name: strconv.Itoa(i)}
 	defer c.hangUp()
 	for n := 0; ctx.Err() == nil; n++ {
-		if err := c.ask(n); err != nil {
-			l.mu.Lock()
+		began := time.Now()
+		err := c.ask(n)
+		l.mu.Lock()
+		if err == nil {
+			l.took = append(l.took, time.Since(began))
+		} else {
 			l.failures = append(l.failures, fmt.Errorf("client %d, request %d: %w", i, n, err))
-			l.mu.Unlock()
+		}
+		l.mu.Unlock()
+		if err != nil {
 			c.hangUp()
 		}
 		timer := time.NewTimer(40 * time.Millisecond)

@@ -59,6 +59,7 @@ func firstPushCreatesTheApp(t *testing.T, w *world) {
 // refusal is a commit that must not go live, and what its pusher must read.
 type refusal struct {
 	phase  string
+	class  string // for programs
 	broken vict
 	reason string   // in git's own line
 	words  []string // elsewhere on the screen
@@ -67,42 +68,49 @@ type refusal struct {
 var refusals = []refusal{
 	{
 		"build",
+		"build-step",
 		vict{run: []string{"-fail", "-exit", "7"}},
 		"deploy failed: build failed: 'RUN /vict -fail -exit 7' ended with exit code 7",
 		[]string{"vict fails with 7"},
 	},
 	{
 		"release command",
+		"release-command",
 		vict{release: []string{"-fail", "-exit", "9"}},
 		"deploy failed: release command failed: exit code 9",
 		[]string{"vict fails with 9", "half migrated"},
 	},
 	{
 		"release timeout",
+		"release-timeout",
 		vict{release: []string{"-sleep", "1m"}, limit: "3s"},
 		"deploy failed: release command failed: not done after 3s",
 		[]string{"half migrated"},
 	},
 	{
 		"start",
+		"exited",
 		vict{flags: []string{"-fail", "-exit", "5"}},
 		"deploy failed: start failed: the app ended with exit code 5 after",
 		[]string{"last lines of the app:", "vict fails with 5", "keep running and listen on 0.0.0.0:$PORT (8080)"},
 	},
 	{
 		"memory",
+		"oom",
 		vict{flags: []string{"-hog", "200"}, toml: "[limits]\nmemory = \"32MiB\""},
 		"deploy failed: start failed: the app was killed after",
 		[]string{"it used more than its 32 MiB of memory", "raise [limits] memory in teal.toml"},
 	},
 	{
 		"probe",
+		"probe-status",
 		vict{flags: []string{"-status", "500"}, start: "1s"},
 		"deploy failed: probe answered 500",
 		[]string{"last lines of the app:", "vict probe listens on :8080", `its answer begins "vict probe says 500"`},
 	},
 	{
 		"port",
+		"wrong-port",
 		vict{flags: []string{"-port", "9999"}, start: "1s"},
 		"deploy failed: probe failed: nothing answered on :8080 within 1s",
 		[]string{"vict port listens on :9999", "it listens on", ":9999"},
@@ -119,7 +127,7 @@ func failedDeployRejectsThePush(t *testing.T, w *world) {
 			"! [remote rejected] main -> main ("+c.reason, "blue v1 still serves refused.", "Next: ")...)
 		a.refIs(good)
 		a.serves("good")
-		if d := a.last(); d.State != "failed" || d.Failure == nil {
+		if d := a.last(); d.State != "failed" || d.Failure == nil || d.Failure.Class != c.class {
 			t.Errorf("%s: the deployment is %+v", c.phase, d)
 		}
 		if got := strings.Join(a.containers(), ", "); got != "blue v1 running" {

@@ -29,6 +29,7 @@ type World struct {
 	// Settings are those of every app, from the next Open on.
 	Settings deploy.Settings
 	// Building, when set, is called in each build, before its effect.
+	Logs     []io.Writer // further ones that the daemons log to
 	Building func(ctx context.Context, req deploy.BuildRequest, log io.Writer) error
 	// Pending, when set, says what is out of date in an image.
 	Pending func(image string) deploy.Pending
@@ -97,7 +98,7 @@ func (w *World) OpenWith(plan func(*Daemon)) *Daemon {
 		Domain: "test", Defaults: &settings, Budget: w.Budget, Probe: a.probe, Now: w.Now,
 		Observe: time.Millisecond, Trial: time.Millisecond, Retry: time.Millisecond, Pace: 2 * time.Millisecond,
 		Crons: storeAdapter{a},
-		Log:   slog.New(slog.NewTextHandler(testWriter{w.t}, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Log:   slog.New(slog.NewTextHandler(io.MultiWriter(append(w.Logs, testWriter{w.t})...), &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	d := &Daemon{Engine: e, Router: a.r, g: a.generation, w: w}
 	plan(d)

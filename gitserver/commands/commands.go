@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"runtime/debug"
@@ -154,7 +153,7 @@ func (s *Set) Run(ctx context.Context, call Call) (exit int) {
 	var j *job
 	defer func() {
 		if p := recover(); p != nil {
-			s.Log.Error("command panicked", "user", call.User, "error", fmt.Sprint(p), "stack", string(debug.Stack()))
+			s.Log.Error("command panicked", "user", call.User, "error", deploy.PanicText(p), "stack", string(debug.Stack()))
 			exit = s.report(call, j, trouble(ExitTeal, "this command ran into a bug in Teal", "tell the administrator: the log of teal has the details"))
 		}
 		s.Log.Debug("command", "user", call.User, "exit", exit, "duration", s.Now().Sub(begun))

@@ -106,6 +106,7 @@ type deploymentDocument struct {
 
 type failureDocument struct {
 	Step   string   `json:"step"`
+	Class  string   `json:"class"` // what kind of failure: see deploy.Class
 	Reason string   `json:"reason"`
 	Hint   string   `json:"hint"`
 	Log    []string `json:"log"`
@@ -122,7 +123,7 @@ func (s *Set) deploymentDocument(d deploy.Deployment) deploymentDocument {
 		Duration: d.Duration(s.Now()).Seconds(), Receipt: d.Receipt, Changes: d.Changes,
 	}
 	if f := d.Failure; f != nil {
-		doc.Failure = &failureDocument{string(f.Step), f.Reason, f.Hint, append([]string{}, f.Log...)}
+		doc.Failure = &failureDocument{string(f.Step), string(f.Class), f.Reason, f.Hint, append([]string{}, f.Log...)}
 	}
 	return doc
 }

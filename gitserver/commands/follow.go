@@ -86,7 +86,7 @@ func (j *job) await(ctx context.Context, id deploy.DeploymentID) (e *end, leave 
 		defer close(e.over)
 		defer func() {
 			if p := recover(); p != nil {
-				e.err = fmt.Errorf("cannot wait for deployment %d: %v", id, p)
+				e.err = fmt.Errorf("cannot wait for deployment %d: %s", id, deploy.PanicText(p))
 			}
 		}()
 		e.deployment, e.err = j.Engine.Wait(ctx, id, patience)

@@ -228,7 +228,7 @@ func (j *job) read(ctx context.Context, f func(io.Reader) (string, error)) (stri
 	go func() {
 		defer func() {
 			if p := recover(); p != nil {
-				got <- answer{err: fmt.Errorf("cannot read standard input: %v", p)}
+				got <- answer{err: fmt.Errorf("cannot read standard input: %s", deploy.PanicText(p))}
 			}
 		}()
 		text, err := f(j.Stdin)

@@ -108,7 +108,7 @@ func (a *authority) attempt(ctx context.Context, name string, failures int) (out
 	out.name = name
 	defer func() {
 		if p := recover(); p != nil {
-			out.err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			out.err = fmt.Errorf("panic: %s\n%s", deploy.PanicText(p), debug.Stack())
 		}
 	}()
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, certmagic.AttemptsCtxKey, &failures), patience)

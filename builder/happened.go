@@ -1,0 +1,145 @@
+package builder
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// happened is what the control groups of builds counted while one ran. The
+// ceilings are of all builds together: when several run, one may have the
+// events of another, so a step is blamed only when it also ended as such a step does.
+type happened struct {
+	watched   bool
+	memory    int64         // the ceiling; bytes
+	kills     int64         // processes that were killed at it
+	full      int64         // times that it was reached; what caches gave back counts, too
+	refused   int64         // processes and threads that were not begun
+	processes int64         // most that were seen at once
+	cpu       time.Duration // processor time used
+	over      time.Duration // how long was watched
+}
+
+// happenings watches the control groups of builds. Steps have groups below that
+// are gone with the step, and some counters are there only (all of cgroup v1's,
+// pids.events before Linux 6.11): so it looks again and again.
+type happenings struct {
+	group  buildGroup
+	memory int64
+	began  time.Time
+
+	mu        sync.Mutex
+	base      map[string]int64 // by file and key, as it was when the build began
+	now       map[string]int64 // … and the last that was seen
+	processes int64
+}
+
+// counter is a number in a file of a group that only grows.
+type counter struct{ controller, file, key string }
+
+func (g buildGroup) counters() (kills, full, refused counter) {
+	if g.unified {
+		return counter{"memory", "memory.events", "oom_kill"}, counter{"memory", "memory.events", "max"}, counter{"pids", "pids.events", "max"}
+	}
+	return counter{"memory", "memory.oom_control", "oom_kill"}, counter{"memory", "memory.failcnt", ""}, counter{"pids", "pids.events", "max"}
+}
+
+// watchHappenings begins to count; nil counts nothing.
+func watchHappenings(g buildGroup, memory int64) *happenings {
+	h := &happenings{group: g, memory: memory, began: time.Now(), base: map[string]int64{}, now: map[string]int64{}}
+	h.look()
+	h.base, h.now = h.now, map[string]int64{}
+	return h
+}
+
+const cpuKey = "cpu"
+
+// look reads all counters.
+func (h *happenings) look() {
+	if h == nil {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	kills, full, refused := h.group.counters()
+	for _, c := range []counter{kills, full, refused} {
+		for _, dir := range h.group.below(c.controller) {
+			if n, ok := readCounter(filepath.Join(dir, c.file), c.key); ok {
+				h.now[c.file+" "+c.key+" "+dir] = n
+			}
+		}
+	}
+	var processes int64
+	for _, dir := range h.group.dirs("pids") {
+		n, _ := readCounter(filepath.Join(dir, "pids.current"), "")
+		processes += n
+	}
+	h.processes = max(h.processes, processes)
+	for _, dir := range h.group.dirs("cpuacct") {
+		if used, ok := h.group.used(dir); ok {
+			h.now[cpuKey+" "+dir] = int64(used)
+		}
+	}
+}
+
+// tell gives what happened until now.
+func (h *happenings) tell() happened {
+	if h == nil {
+		return happened{}
+	}
+	h.look()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	kills, full, refused := h.group.counters()
+	return happened{
+		watched: true, memory: h.memory, processes: h.processes,
+		kills: h.grown(kills.file + " " + kills.key), full: h.grown(full.file + " " + full.key), refused: h.grown(refused.file + " " + refused.key),
+		cpu: time.Duration(h.grown(cpuKey)), over: time.Since(h.began),
+	}
+}
+
+// grown sums, over groups, how far a counter went since the beginning.
+func (h *happenings) grown(name string) (sum int64) {
+	for at, n := range h.now {
+		if strings.HasPrefix(at, name+" ") {
+			sum += max(0, n-h.base[at])
+		}
+	}
+	return sum
+}
+
+// below gives the groups of builds and those of their steps.
+func (g buildGroup) below(controller string) (all []string) {
+	for _, dir := range g.dirs(controller) {
+		steps, _ := filepath.Glob(filepath.Join(dir, "*", "cgroup.procs"))
+		all = append(all, dir)
+		for _, path := range steps {
+			all = append(all, filepath.Dir(path))
+		}
+	}
+	return all
+}
+
+// readCounter reads the number behind the key; without one, the file is the number.
+func readCounter(path, key string) (int64, bool) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return 0, false
+	}
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
+		if key != "" {
+			name, value, _ := strings.Cut(line, " ")
+			if name != key {
+				continue
+			}
+			line = value
+		}
+		n, err := strconv.ParseInt(line, 10, 64)
+		return n, err == nil
+	}
+	return 0, false
+}
