@@ -13,7 +13,7 @@ func TestFailuresSayWhatIsWrong(t *testing.T) {
 		hint   string
 	}{
 		{"exit code", withTool(nil, `RUN ["/tool", "exit", "3"]`), `'RUN /tool exit 3' ended with exit code 3`, "last lines"},
-		{"killed", withTool(nil, `RUN ["/tool", "exit", "137"]`), "was killed (exit code 137): it probably ran out of memory", "less memory"},
+		{"killed", withTool(nil, `RUN ["/tool", "exit", "137"]`), "was killed (exit code 137), and not at the ceiling of builds' memory", "its kernel's log says which"},
 		{"no command", withTool(nil, `RUN ["/nothing"]`), "the command is not in the image", "install it"},
 		{"no shell", files("Dockerfile", "FROM teal/go\nRUN echo hi\n"), "needs a shell, and its base image has none", "exec form"},
 		{"missing file", files("Dockerfile", "FROM scratch\nCOPY nope.txt /\n"), "a COPY or ADD wants nope.txt, which is not in the commit", ".dockerignore"},
