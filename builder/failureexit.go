@@ -68,17 +68,21 @@ func explainLate(timeout time.Duration, p *progress, h happened) *deploy.Failure
 	class, log := deploy.ClassBuildTimeout, []string(nil)
 	switch s := p.atWork(); {
 	case s == nil:
+	case h.processes > buildProcesses/2:
+		class, log = deploy.ClassBuildProcesses, s.tail()
+		reason += fmt.Sprintf(": %s had begun %s processes and threads until then", s.command(), thousands(int(h.processes)))
+		hint = fmt.Sprintf("builds may have %s; let this one begin fewer at once", thousands(buildProcesses))
 	case s.clipped || p.cut && s.written > 1<<19:
 		class, log = deploy.ClassBuildOutput, s.tail()
 		reason += fmt.Sprintf(": %s wrote more than %.1f MiB of output until then", s.command(), float64(s.written)/(1<<20))
 		hint = "a program that writes without end goes round in a circle, or asks what nobody answers; " + hint
-	case h.cpu > h.over/4:
+	case h.alone && h.cpu > h.over/10:
 		class, log = deploy.ClassBuildCPU, s.tail()
 		reason += fmt.Sprintf(": %s was still computing (%s of processor time)", s.command(), seconds(h.cpu))
 	default:
 		log = s.tail()
-		reason += fmt.Sprintf(": %s was still running, and waiting most of the time", s.command())
-		hint = "look what it waits for: an answer, a lock, the network; " + hint
+		reason += fmt.Sprintf(": %s was still running", s.command())
+		hint = "look what it waits for: an answer, a lock, the network, or apps that leave builds no processor; " + hint
 	}
 	return classed(class, reason, hint, log, context.DeadlineExceeded)
 }

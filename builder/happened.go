@@ -20,6 +20,7 @@ type happened struct {
 	refused   int64         // processes and threads that were not begun
 	processes int64         // most that were seen at once
 	cpu       time.Duration // processor time used
+	alone     bool          // no other step ran at the same time: the processor time is this one's
 	over      time.Duration // how long was watched
 }
 
@@ -35,6 +36,7 @@ type happenings struct {
 	base      map[string]int64 // by file and key, as it was when the build began
 	now       map[string]int64 // … and the last that was seen
 	processes int64
+	steps     int // most groups of steps that were seen at once
 }
 
 // counter is a number in a file of a group that only grows.
@@ -78,6 +80,11 @@ func (h *happenings) look() {
 		processes += n
 	}
 	h.processes = max(h.processes, processes)
+	steps := len(h.group.below("cpuacct"))
+	if !h.group.systemd { // else each step has a group of its own and no common one
+		steps--
+	}
+	h.steps = max(h.steps, steps)
 	for _, dir := range h.group.dirs("cpuacct") {
 		if used, ok := h.group.used(dir); ok {
 			h.now[cpuKey+" "+dir] = int64(used)
@@ -97,7 +104,7 @@ func (h *happenings) tell() happened {
 	return happened{
 		watched: true, memory: h.memory, processes: h.processes,
 		kills: h.grown(kills.file + " " + kills.key), full: h.grown(full.file + " " + full.key), refused: h.grown(refused.file + " " + refused.key),
-		cpu: time.Duration(h.grown(cpuKey)), over: time.Since(h.began),
+		cpu: time.Duration(h.grown(cpuKey)), over: time.Since(h.began), alone: h.steps <= 1,
 	}
 }
 

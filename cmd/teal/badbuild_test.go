@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,16 +13,17 @@ import (
 var badBuilds = []struct {
 	name       string
 	class      string   // for programs
+	limit      string   // of the build, when the row is about it
 	run        []string // flags of vict as a build step
 	dockerfile string   // instead of vict's; "": vict's
 	reason     string
 	words      []string
 }{
 	{name: "fork bomb", class: "build-processes", run: []string{"-forks"}, reason: "ended at the limit of 4,096 processes and threads (exit code 6)", words: []string{"vict got no further than", "let the build begin fewer at once"}},
-	{name: "endless output", class: "build-output", run: []string{"-flood"}, reason: "the build took longer than 20s and was stopped: 'RUN /vict -flood' wrote more than", words: []string{"[output clipped", "MiB of output until then", "set [build] timeout in teal.toml"}},
+	{name: "endless output", limit: "15s", class: "build-output", run: []string{"-flood"}, reason: "the build took longer than 15s and was stopped: 'RUN /vict -flood' wrote more than", words: []string{"[output clipped", "MiB of output until then", "set [build] timeout in teal.toml"}},
 	{name: "memory hog", class: "build-oom", run: []string{"-hog", "6000"}, reason: "ran out of memory: it was killed at the ceiling of builds, 2048 MiB (exit code 137)", words: []string{"let the build need less memory"}},
-	{name: "CPU hog", class: "build-cpu", run: []string{"-burn", "10m"}, reason: "the build took longer than 20s and was stopped: 'RUN /vict -burn 10m' was still computing (", words: []string{"of processor time)"}},
-	{name: "build that waits", class: "build-timeout", run: []string{"-sleep", "10m"}, reason: "was still running, and waiting most of the time", words: []string{"look what it waits for"}},
+	{name: "CPU hog", limit: "15s", class: "build-cpu", run: []string{"-burn", "10m"}, reason: "the build took longer than 15s and was stopped: 'RUN /vict -burn 10m' was still computing (", words: []string{"of processor time)"}},
+	{name: "build that waits", limit: "15s", class: "build-timeout", run: []string{"-sleep", "10m"}, reason: "'RUN /vict -sleep 10m' was still running", words: []string{"look what it waits for"}},
 	{name: "no network", class: "build-network", run: []string{"-fetch", "http://192.0.2.1/"}, reason: "could not reach what it wants (exit code 4): Get \"http://192.0.2.1/\"", words: []string{"whether this server reaches it"}},
 	{name: "wrong Dockerfile", class: "dockerfile", dockerfile: "FROM scratch\nRUNN /vict\n", reason: "Dockerfile line 2: unknown instruction: RUNN"},
 	{name: "no start command", class: "no-command", dockerfile: "FROM scratch\nCOPY vict /vict\n", reason: "the image names no command to run", words: []string{"end the Dockerfile with CMD or ENTRYPOINT"}},
@@ -31,7 +33,7 @@ var badBuilds = []struct {
 // TestBuildsThatDoHarmEndInTheirOwnWordsAndSpareTheLiveApp is not parallel: what
 // builds may use is one limit for the Engine, which another build would raise.
 func TestBuildsThatDoHarmEndInTheirOwnWordsAndSpareTheLiveApp(t *testing.T) {
-	w := newWorld(t, "--app-build-timeout", "20s", "--build-memory", "2048")
+	w := newWorld(t, "--app-build-timeout", "3m", "--build-memory", "2048")
 	fine := w.app(t, "anna", "fine")
 	fine.deploys(vict{version: "1"})
 	a := w.app(t, "anna", "harm")
@@ -43,7 +45,11 @@ func TestBuildsThatDoHarmEndInTheirOwnWordsAndSpareTheLiveApp(t *testing.T) {
 	l := startLoad(fine, 4)
 	l.floor.Store(1)
 	for _, c := range badBuilds {
-		a.commit(vict{version: c.name, run: c.run})
+		v := vict{version: c.name, run: c.run}
+		if c.limit != "" {
+			v.toml = fmt.Sprintf("[build]\ntimeout = %q", c.limit)
+		}
+		a.commit(v)
 		if c.dockerfile != "" {
 			writeFile(t, filepath.Join(a.dir, "Dockerfile"), c.dockerfile, 0o644)
 			a.git("commit", "-q", "-a", "-m", c.name).exits(0)
