@@ -243,12 +243,10 @@ func TestAPanicTellsNoSecret(t *testing.T) {
 		}
 	}
 	w.Building = func(context.Context, deploy.BuildRequest, io.Writer) error {
-		var none map[string]string
-		none[secret] = secret
-		return nil
+		return errors.New(strings.Fields(secret)[3])
 	}
 	dep := mustPush(ctx, t, d, "the runtime's", deploy.Failed)
-	if !strings.Contains(dep.Failure.Reason, "assignment to entry in nil map") {
+	if !strings.Contains(dep.Failure.Reason, "index out of range [3] with length 1") {
 		t.Errorf("failure: %v", dep.Failure)
 	}
 	w.Close()
