@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -28,11 +29,12 @@ type happened struct {
 // are gone with the step, and some counters are there only (all of cgroup v1's,
 // pids.events before Linux 6.11): so it looks again and again.
 type happenings struct {
-	group  buildGroup
-	memory int64
-	began  time.Time
+	group buildGroup
+	began time.Time
 
 	mu        sync.Mutex
+	watched   bool             // builds have a ceiling, and it could be read
+	memory    int64            // the ceiling of all builds, which the next one may raise
 	base      map[string]int64 // by file and key, as it was when the build began
 	now       map[string]int64 // … and the last that was seen
 	processes int64
@@ -49,12 +51,46 @@ func (g buildGroup) counters() (kills, full, refused counter) {
 	return counter{"memory", "memory.oom_control", "oom_kill"}, counter{"memory", "memory.failcnt", ""}, counter{"pids", "pids.events", "max"}
 }
 
-// watchHappenings begins to count; nil counts nothing.
-func watchHappenings(g buildGroup, memory int64) *happenings {
-	h := &happenings{group: g, memory: memory, began: time.Now(), base: map[string]int64{}, now: map[string]int64{}}
+// watchHappenings begins to count what happens to builds, once they are held;
+// the function that it returns ends it. The groups may be ones that Teal only
+// reads: see holder.go.
+func (j *job) watchHappenings(ctx context.Context) (end func()) {
+	group, err := j.buildGroup(ctx)
+	if err != nil {
+		return func() {} // told where builds are held
+	}
+	j.happenings = newHappenings(group)
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		j.happenings.run(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+func newHappenings(g buildGroup) *happenings {
+	h := &happenings{group: g, began: time.Now(), base: map[string]int64{}, now: map[string]int64{}}
 	h.look()
 	h.base, h.now = h.now, map[string]int64{}
 	return h
+}
+
+// run looks again and again until ctx ends.
+func (h *happenings) run(ctx context.Context) {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			h.look()
+		}
+	}
 }
 
 const cpuKey = "cpu"
@@ -72,6 +108,11 @@ func (h *happenings) look() {
 			if n, ok := readCounter(filepath.Join(dir, c.file), c.key); ok {
 				h.now[c.file+" "+c.key+" "+dir] = n
 			}
+		}
+	}
+	for _, dir := range h.group.dirs("memory") {
+		if n, ok := readCounter(filepath.Join(dir, h.group.ceilings(0)[0].file), ""); ok && n < 1<<50 {
+			h.watched, h.memory = true, n
 		}
 	}
 	var processes int64
@@ -102,7 +143,7 @@ func (h *happenings) tell() happened {
 	defer h.mu.Unlock()
 	kills, full, refused := h.group.counters()
 	return happened{
-		watched: true, memory: h.memory, processes: h.processes,
+		watched: h.watched, memory: h.memory, processes: h.processes,
 		kills: h.grown(kills.file + " " + kills.key), full: h.grown(full.file + " " + full.key), refused: h.grown(refused.file + " " + refused.key),
 		cpu: time.Duration(h.grown(cpuKey)), over: time.Since(h.began), alone: h.steps <= 1,
 	}

@@ -66,6 +66,7 @@ func (b *Builder) Build(ctx context.Context, req deploy.BuildRequest, log io.Wri
 		return deploy.Built{}, err
 	}
 	defer letGo()
+	defer j.watchHappenings(ctx)()
 	image, err := j.solve(ctx)
 	if err != nil {
 		return deploy.Built{}, err
