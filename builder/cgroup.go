@@ -20,6 +20,8 @@ import (
 //
 //   - CPU: scheduled only when nothing else wants the processor (cpu.idle), and
 //     with the lowest weight where the kernel is too old for that (before 5.15);
+//     a group is idle beside its siblings only, so on cgroup v1 builds are set
+//     aside in a group that is no part of the Engine's: see aside.go;
 //     builds that get nothing that way are given a small share: see starve.go;
 //   - memory: a ceiling, taken from what is free when a build begins. A step that
 //     goes over it is killed, and nothing else is;
@@ -115,9 +117,14 @@ func (g buildGroup) dirs(controller string) []string {
 	if g.unified {
 		controller = ""
 	}
-	dir := filepath.Join(g.root, controller, "docker", "buildkit")
-	_ = os.MkdirAll(dir, 0o755) // when that fails, so does writing there, and is told
-	return []string{dir}
+	dirs := []string{filepath.Join(g.root, controller, "docker", "buildkit")}
+	if apart := g.aside(controller); apart != "" {
+		dirs = append(dirs, apart)
+	}
+	for _, dir := range dirs {
+		_ = os.MkdirAll(dir, 0o755) // when that fails, so does writing there, and is told
+	}
+	return dirs
 }
 
 // write gives a file of a control group a value; one that has it already is left
@@ -164,7 +171,7 @@ func (g buildGroup) hold(ctx context.Context, r room, begun chan<- error) error 
 	memory := g.ceiling(r)
 	trouble := g.turn(append(g.shares(false), g.ceilings(memory)...))
 	begun <- trouble
-	tick := time.NewTicker(100 * time.Millisecond)
+	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	h := hunger{group: g, patience: g.patience}
 	for {
@@ -182,7 +189,7 @@ func (g buildGroup) hold(ctx context.Context, r room, begun chan<- error) error 
 			knobs = append(knobs, g.ceilings(memory)...)
 		}
 		// A step may end between the look and the writing.
-		if err := g.turn(knobs); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := errors.Join(g.turn(knobs), g.setAside()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			trouble = err
 		}
 	}

@@ -58,6 +58,27 @@ func TestBuildStepsRunWithTheLowestWeight(t *testing.T) {
 	}
 }
 
+// A group is idle beside its siblings only: inside of the Engine's it would be as
+// good as any other beside a router that is not.
+func TestBuildStepsRunOutsideOfTheEnginesOwnGroup(t *testing.T) {
+	b := newBench(t)
+	b.build(b.asideRequest(t))
+}
+
+// asideRequest is a build whose step fails when it is left where the Engine begins it.
+func (b *bench) asideRequest(t *testing.T) deploy.BuildRequest {
+	t.Helper()
+	group, err := b.buildGroup(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	where := "/" + asideGroup
+	if group.unified {
+		where = "0::/" // scopes of systemd are siblings of all services
+	}
+	return request(withTool(nil, fmt.Sprintf(`RUN ["/tool", "aside", %q, %q]`, where, b.ns)))
+}
+
 // The scopes that systemd makes can't be had on a machine without it.
 func TestScopesOfSystemdAreHeldAsTheyAppearAndContainersAreNot(t *testing.T) {
 	root := t.TempDir()

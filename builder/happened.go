@@ -123,7 +123,7 @@ func (h *happenings) look() {
 	h.processes = max(h.processes, processes)
 	steps := len(h.group.below("cpuacct"))
 	if !h.group.systemd { // else each step has a group of its own and no common one
-		steps--
+		steps -= len(h.group.dirs("cpuacct"))
 	}
 	h.steps = max(h.steps, steps)
 	for _, dir := range h.group.dirs("cpuacct") {

@@ -122,7 +122,7 @@ func (b *Builder) openHolder(ctx context.Context, h Hold) (_ *holder, trouble, e
 	}, &container.HostConfig{
 		AutoRemove: true, ReadonlyRootfs: true, NetworkMode: "none", CapDrop: []string{"ALL"},
 		// Root of the host, under SELinux and userns-remap too: the groups are root's.
-		SecurityOpt: []string{"no-new-privileges", "label=disable"}, UsernsMode: "host", CgroupnsMode: "host",
+		SecurityOpt: []string{"no-new-privileges", "label=disable"}, UsernsMode: "host", CgroupnsMode: "host", PidMode: pidMode(h),
 		Binds:     []string{cgroupRoot + ":" + holderGroups},
 		Resources: container.Resources{Memory: 64 << 20, MemorySwap: 64 << 20, PidsLimit: &pids},
 	}, nil, nil, "teal-"+b.config.Namespace+"-hold-"+ticket)
@@ -177,6 +177,15 @@ func (c *holder) end(ctx context.Context) error {
 		err = errors.Join(errors.New(text), err)
 	}
 	return err
+}
+
+// pidMode: processes of builds are seen under the host's numbers, where they
+// are moved by them.
+func pidMode(h Hold) container.PidMode {
+	if h.group().aside("cpu") == "" {
+		return ""
+	}
+	return "host"
 }
 
 func (c *holder) close(ctx context.Context) error {

@@ -69,7 +69,7 @@ func TestDaemonThatMayNotWriteControlGroupsHoldsBuildsFromAContainer(t *testing.
 			}
 		}
 	}
-	b.build(request(files("Dockerfile", "FROM scratch\nCOPY a /a\n", "a", b.ns)))
+	b.build(b.asideRequest(t))
 	eventually(t, 10*time.Second, "its container to be gone", func() error {
 		left, err := b.engine.ContainerList(t.Context(), container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", labelNamespace+"="+b.ns))})
 		if err == nil && len(left) > 0 {

@@ -67,6 +67,15 @@ func main() {
 				os.Exit(1)
 			}
 		}
+	case "aside": // waits until it was moved to the control group that its argument names
+		for range 100 {
+			text, _ := os.ReadFile("/proc/self/cgroup")
+			if strings.Contains(string(text), os.Args[2]) {
+				return
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		os.Exit(1)
 	case "list":
 		for _, dir := range os.Args[2:] {
 			entries, _ := os.ReadDir(dir)

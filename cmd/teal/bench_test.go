@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/docker/docker/api/types/container"
 
 	"teal/deploy"
@@ -111,16 +112,21 @@ func startBenchDaemon(b *testing.B) *benchDaemon {
 	return d
 }
 
+// benchConfig is the configuration of a daemon that is started with nothing but
+// what keeps it apart from others.
 func benchConfig(b *testing.B, dir, keys string) config {
-	defaults := appDefaults{
-		Grace: time.Hour, Drain: 30 * time.Second, Stop: 10 * time.Second, StartTimeout: time.Minute,
-		BuildTimeout: 5 * time.Minute, Memory: 128, CPUs: 2, Keep: 5,
+	var c cli
+	parser, err := kong.New(&c)
+	if err == nil {
+		_, err = parser.Parse([]string{
+			"serve", "--data", filepath.Join(dir, "data"), "--admin-keys", keys, "--subnets", "10.219.0.0/24", "--patch-schedule", "off",
+			"--http", "127.0.0.1:0", "--preview", "127.0.0.1:0", "--ssh", "127.0.0.1:0", "--console", "127.0.0.1:0", "--metrics", "off",
+		})
 	}
-	return config{
-		dataFlag: dataFlag{Data: filepath.Join(dir, "data")}, Domain: "localhost", AdminKeys: keys,
-		HTTP: "127.0.0.1:0", Preview: "127.0.0.1:0", SSH: "127.0.0.1:0", Console: "127.0.0.1:0",
-		App: defaults, PatchSchedule: "off", Subnets: "10.219.0.0/24", MaxBuilds: 1,
+	if err != nil {
+		b.Fatal(err)
 	}
+	return c.Serve.config
 }
 
 // makeWorkTree makes a repository whose image is one static program on scratch,
