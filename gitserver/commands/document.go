@@ -106,7 +106,7 @@ type deploymentDocument struct {
 
 type failureDocument struct {
 	Step   string   `json:"step"`
-	Class  string   `json:"class"` // what kind of failure: see deploy.Class
+	Class  string   `json:"class,omitempty"` // what kind of failure: see deploy.Class; releases before there were classes have none
 	Reason string   `json:"reason"`
 	Hint   string   `json:"hint"`
 	Log    []string `json:"log"`
