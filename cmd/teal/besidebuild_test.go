@@ -114,8 +114,10 @@ func burning() (n int) {
 // letLoose gives builds what they have without Teal.
 func letLoose(b *testing.B) {
 	for _, knob := range [][2]string{
-		{"cpu/docker/buildkit/cpu.idle", "0"}, {"cpu/docker/buildkit/cpu.shares", "1024"},
-		{"cpu/teal-builds/cpu.idle", "0"}, {"cpu/teal-builds/cpu.shares", "1024"},
+		{"cpu/docker/buildkit/cpu.idle", "0"},
+		{"cpu/docker/buildkit/cpu.shares", "1024"},
+		{"cpu/teal-builds/cpu.idle", "0"},
+		{"cpu/teal-builds/cpu.shares", "1024"},
 	} {
 		if err := os.WriteFile(filepath.Join("/sys/fs/cgroup", knob[0]), []byte(knob[1]), 0o644); err != nil {
 			b.Fatal(err)
