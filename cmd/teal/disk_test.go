@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -23,6 +25,7 @@ func TestDeploymentsLeaveTheDiskFlatAndRollbackWorking(t *testing.T) {
 	w := newWorld(t, "--app-keep", fmt.Sprint(keep), "--app-grace", "1s")
 	a := w.app(t, "anna", "shop")
 	var first usage
+	var data int64
 	for n := range *manyDeployments {
 		a.commit(vict{version: fmt.Sprint(n + 1)})
 		writeFile(t, filepath.Join(a.dir, "blob"), randomText(blob), 0o644)
@@ -31,7 +34,7 @@ func TestDeploymentsLeaveTheDiskFlatAndRollbackWorking(t *testing.T) {
 		a.git("commit", "-q", "-m", "With a blob").exits(0)
 		a.push().exits(0)
 		if n == 0 {
-			first = a.usage()
+			first, data = a.usage(), w.dataBytes()
 		}
 		// An older image goes behind the promotion's back; but it does go.
 		eventually(t, func() string {
@@ -40,9 +43,53 @@ func TestDeploymentsLeaveTheDiskFlatAndRollbackWorking(t *testing.T) {
 		})
 	}
 	a.serves(fmt.Sprint(*manyDeployments))
-	t.Logf("after %d deployments: %+v", *manyDeployments, a.usage())
+	// The repository keeps every commit, and its blob; what comes with it is small.
+	each := (w.dataBytes() - data) / int64(max(1, *manyDeployments-1))
+	t.Logf("after %d deployments: %+v; the data directory grew by %d KiB for each, with its blob of %d KiB; the build cache of the whole Engine has %d MiB",
+		*manyDeployments, a.usage(), each>>10, blob>>10, cacheBytes(t)>>20)
+	if each > blob+64<<10 {
+		t.Errorf("the data directory grew by %d KiB for each deployment", each>>10)
+	}
 	w.command(t, "anna", "restart-previous", "shop").exits(0)
 	a.serves(fmt.Sprint(*manyDeployments - 1))
+}
+
+// dataBytes is what lies in the data directory.
+func (w *world) dataBytes() (sum int64) {
+	w.t.Helper()
+	err := filepath.WalkDir(w.data, func(_ string, e fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // a file of git's own, for a moment
+		}
+		if err != nil || e.IsDir() {
+			return err
+		}
+		if info, err := e.Info(); err == nil {
+			sum += info.Size()
+		}
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return sum
+}
+
+// cacheBytes is the size of BuildKit's cache, which belongs to all builds.
+func cacheBytes(t *testing.T) (sum int64) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	all, err := engine.DiskUsage(ctx, types.DiskUsageOptions{Types: []types.DiskUsageObject{types.BuildCacheObject}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range all.BuildCache {
+		if !c.Shared {
+			sum += c.Size
+		}
+	}
+	return sum
 }
 
 // randomText is n bytes that no compression makes smaller by much.
