@@ -38,23 +38,12 @@ func (j *job) prepareBases(ctx context.Context) error {
 			return err
 		}
 	}
-	j.sayStack(ctx, ours)
 	for _, ref := range others {
 		if err := j.fetch(ctx, ref); err != nil {
 			return err
 		}
 	}
 	return j.noteBases(ctx, append(ours, others...))
-}
-
-// sayStack says what the stack images hold: the version to the last digit.
-func (j *job) sayStack(ctx context.Context, names []string) {
-	for _, name := range names {
-		found, err := j.config.Engine.ImageInspect(ctx, name)
-		if err == nil && found.Config != nil && found.Config.Labels[labelSource] != "" {
-			j.progress.say("%s: %s", name, deploy.Clean(found.Config.Labels[labelSource], 120))
-		}
-	}
 }
 
 // refreshStack looks for newer parts of the stack images. Where that does not

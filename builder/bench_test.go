@@ -14,7 +14,7 @@ import (
 	"github.com/docker/docker/api/types/build"
 )
 
-var benchRounds = flag.Int("rounds", 5, "rebuilds of each app and side in BenchmarkBuild")
+var benchRounds = flag.Int("rounds", 11, "rebuilds of each app and side in BenchmarkBuild")
 
 // BenchmarkBuild has the real app of each language built for the first time,
 // with caches of its own that are empty, and then again and again with one line

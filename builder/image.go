@@ -34,7 +34,7 @@ const (
 	labelBuildBases = "teal.build.bases"
 )
 
-func (j *job) labels(ctx context.Context) (map[string]string, error) {
+func (j *job) labels() map[string]string {
 	labels := map[string]string{
 		labelNamespace: j.config.Namespace,
 		labelApp:       string(j.req.App),
@@ -43,21 +43,17 @@ func (j *job) labels(ctx context.Context) (map[string]string, error) {
 		labelBuildBases: j.basesLabel(), labelBuildKind: kindDockerfile, labelBuildOn: "", labelBuildBase: "", labelBuildPaths: "",
 	}
 	if j.plan == nil {
-		return labels, nil
+		return labels
 	}
 	labels[labelBuildKind] = j.plan.kind
 	if j.plan.on == "scratch" {
-		return labels, nil
+		return labels
 	}
-	base, err := j.config.Engine.ImageInspect(ctx, j.plan.on)
-	if err != nil {
-		return nil, engineError(ctx, j.config.Engine, err)
-	}
-	labels[labelBuildOn], labels[labelBuildBase] = j.plan.on, base.ID
+	labels[labelBuildOn], labels[labelBuildBase] = j.plan.on, j.bases[j.plan.on].ID
 	if len(j.plan.paths) > 0 {
 		labels[labelBuildPaths] = strings.Join(j.plan.paths, " ")
 	}
-	return labels, nil
+	return labels
 }
 
 // repository is what the names of an app's images begin with.

@@ -151,10 +151,6 @@ func (j *job) solve(ctx context.Context) (string, error) {
 	if err != nil {
 		j.config.Log.Warn("builds get no certificate authorities", "app", j.req.App, "error", err)
 	}
-	labels, err := j.labels(ctx)
-	if err != nil {
-		return "", err
-	}
 	dockerfile := j.context.always
 	building := j.tag("building-" + randomID()[:12])
 	image, err := solve{
@@ -162,7 +158,7 @@ func (j *job) solve(ctx context.Context) (string, error) {
 		upload:     j.upload(),
 		dockerfile: dockerfile,
 		args:       j.args(),
-		labels:     labels,
+		labels:     j.labels(),
 		tags:       []string{building},
 		secrets:    j.secrets(bundle),
 		logins:     j.logins,

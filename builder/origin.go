@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"teal/deploy"
+
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/image"
 )
@@ -57,7 +59,8 @@ func (o origin) names() []string {
 	return slices.Sorted(maps.Keys(o.bases))
 }
 
-// noteBases remembers which images the Dockerfile's names stand for now.
+// noteBases remembers which images the Dockerfile's names stand for now, and
+// says what the stack images among them hold: the version to the last digit.
 func (j *job) noteBases(ctx context.Context, refs []string) error {
 	j.bases = map[string]baseRef{}
 	for _, ref := range refs {
@@ -69,6 +72,9 @@ func (j *job) noteBases(ctx context.Context, refs []string) error {
 			return engineError(ctx, j.config.Engine, err)
 		}
 		j.bases[ref] = baseRef{ID: found.ID, Digest: digestOf(found, ref)}
+		if strings.HasPrefix(ref, stackPrefix) && found.Config != nil && found.Config.Labels[labelSource] != "" {
+			j.progress.say("%s: %s", ref, deploy.Clean(found.Config.Labels[labelSource], 120))
+		}
 	}
 	return nil
 }
