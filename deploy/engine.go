@@ -74,6 +74,7 @@ type Engine struct {
 	survey *survey       // what is out of date, as last looked
 	// patching is held by the app that is being patched.
 	patching chan struct{}
+	records  sync.Mutex // held while a PatchRecord is changed
 	// cronTurns holds a token for each scheduled command that runs.
 	cronTurns chan struct{}
 

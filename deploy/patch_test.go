@@ -267,9 +267,6 @@ func TestDryRunChangesNoAppAndSaysWhatHoldsTheSchedule(t *testing.T) {
 	if _, err := d.PatchDue(ctx, "shop"); !errors.Is(err, deploy.ErrNothing) {
 		t.Errorf("a pinned app: %v", err)
 	}
-	if got := d.Stack(ctx, "shop"); got != "teal/base" {
-		t.Errorf("the stack is %q", got)
-	}
 }
 
 func TestOneAppIsPatchedAtATime(t *testing.T) {

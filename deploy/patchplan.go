@@ -95,7 +95,7 @@ func (e *Engine) PatchDue(ctx context.Context, app AppName) (Deployment, error) 
 	if err != nil {
 		return Deployment{}, err
 	}
-	if err := e.mayPatch(live, pending, record); err != nil {
+	if err := e.mayPatch(ctx, live, pending, record); err != nil {
 		return Deployment{}, err
 	}
 	if settings.Mode == PatchNotify {
@@ -105,7 +105,7 @@ func (e *Engine) PatchDue(ctx context.Context, app AppName) (Deployment, error) 
 }
 
 // mayPatch is nil when a scheduled run has something to do that it may do now.
-func (e *Engine) mayPatch(live Release, pending Pending, record PatchRecord) error {
+func (e *Engine) mayPatch(ctx context.Context, live Release, pending Pending, record PatchRecord) error {
 	switch {
 	case pending.None():
 		return fmt.Errorf("%w: no updates for %s: every package is as new as its archive has it", ErrNothing, live.Name())
@@ -118,7 +118,7 @@ func (e *Engine) mayPatch(live Release, pending Pending, record PatchRecord) err
 		return fmt.Errorf("%w: %s was built anew and held the same packages (%s); that is tried again after %s, when there are others, or after a push (now: patch %s --now)",
 			ErrNothing, live.Name(), pending, clock(record.IdleUntil), live.App)
 	}
-	return nil
+	return e.lineStopped(ctx, live, pending.Stack)
 }
 
 func clock(at time.Time) string { return at.UTC().Format("Mon 2 Jan 15:04 MST") }
@@ -143,8 +143,7 @@ func (e *Engine) tellPending(ctx context.Context, a App, live Release, pending P
 		App: a.Name, Cause: CausePatch, Commit: live.Commit, Changes: pending.Changes, At: e.Now(),
 		Failure: Failure{Reason: pending.String()}, Serving: a.Active, ServingV: a.Live, ServingSince: a.ReplacedAt,
 	})
-	record.Told = key
-	return errors.Join(nothing, e.Patches.SetPatchRecord(ctx, a.Name, record))
+	return errors.Join(nothing, e.changeRecord(ctx, a.Name, func(r *PatchRecord) { r.Told = key }))
 }
 
 // post has people told. When that can't be stored, the log has it.
@@ -202,7 +201,9 @@ func (e *Engine) PlanPatch(ctx context.Context, app AppName) (PatchPlan, error) 
 	if err != nil {
 		return PatchPlan{}, err
 	}
-	switch held := e.mayPatch(live, plan.Pending, record); {
+	switch held := e.mayPatch(ctx, live, plan.Pending, record); {
+	case held != nil && !errors.Is(held, ErrNothing):
+		return PatchPlan{}, held
 	case a.PatchPinned:
 		plan.Held = "a rollback pinned the app: patching waits for the next push"
 	case live.Settings.Patch.Mode != PatchAuto:
@@ -211,16 +212,6 @@ func (e *Engine) PlanPatch(ctx context.Context, app AppName) (PatchPlan, error) 
 		plan.Held = strings.TrimPrefix(held.Error(), ErrNothing.Error()+": ")
 	}
 	return plan, nil
-}
-
-// Stack is what the app's live release stands on, as it was last looked at; ""
-// when it never was. Apps with the same stack fail alike.
-func (e *Engine) Stack(ctx context.Context, app AppName) string {
-	record, err := e.Patches.PatchRecord(ctx, app)
-	if err != nil {
-		return ""
-	}
-	return record.Pending.Stack
 }
 
 // PatchWindow is when patch runs of the app may begin, as what serves has it.

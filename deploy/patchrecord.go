@@ -33,6 +33,10 @@ type PatchRecord struct {
 	IdleUntil   time.Time `json:",omitzero"`
 	// Told is the key of the updates that people were told of in mode "notify".
 	Told string
+	// Stack is what the app stood on in its latest run, FailedAt when that failed:
+	// two apps that failed stop the line for all on the stack (linestop.go).
+	Stack    string    `json:",omitempty"`
+	FailedAt time.Time `json:",omitzero"`
 }
 
 // idleTime is how long a release is not built anew for updates that building it
@@ -65,15 +69,16 @@ func (e *Engine) notePatch(live Release, pending Pending, err error) {
 			r.FailedKey = pending.Key()
 			// A little less than whole days, so that the run of that day is not missed.
 			r.NotBefore = e.Now().Add(leaveAlone(r.Failures) - time.Hour)
+			r.Stack, r.FailedAt = pending.Stack, e.Now()
 		})
 	case errors.Is(err, errSame):
 		e.editRecord(live.App, func(r *PatchRecord) {
 			r.IdleKey, r.IdleRelease, r.IdleUntil = pending.Key(), live.Number, e.Now().Add(idleTime)
-			r.Failures, r.FailedKey, r.NotBefore = 0, "", time.Time{}
+			r.Failures, r.FailedKey, r.NotBefore, r.FailedAt = 0, "", time.Time{}, time.Time{}
 		})
 	case err == nil:
 		e.editRecord(live.App, func(r *PatchRecord) {
-			*r = PatchRecord{Release: r.Release, CheckedAt: r.CheckedAt}
+			*r = PatchRecord{Release: r.Release, CheckedAt: r.CheckedAt, Stack: pending.Stack}
 		})
 	}
 }
@@ -82,12 +87,20 @@ func (e *Engine) notePatch(live Release, pending Pending, err error) {
 func (e *Engine) editRecord(app AppName, change func(*PatchRecord)) {
 	ctx, done := cleanup()
 	defer done()
-	record, err := e.Patches.PatchRecord(ctx, app)
-	if err == nil {
-		change(&record)
-		err = e.Patches.SetPatchRecord(ctx, app, record)
-	}
-	if err != nil {
+	if err := e.changeRecord(ctx, app, change); err != nil {
 		e.Log.Warn("Cannot remember how the patch went", "app", app, "error", err)
 	}
+}
+
+// changeRecord reads it, has it changed and stores it, as one: a look is at all
+// apps while one of them is being patched.
+func (e *Engine) changeRecord(ctx context.Context, app AppName, change func(*PatchRecord)) error {
+	e.records.Lock()
+	defer e.records.Unlock()
+	record, err := e.Patches.PatchRecord(ctx, app)
+	if err != nil {
+		return err
+	}
+	change(&record)
+	return e.Patches.SetPatchRecord(ctx, app, record)
 }

@@ -13,10 +13,12 @@ import (
 const strayImageAge = 10 * time.Minute
 
 // Budget bounds what images take on disk. What serves, what restart-previous
-// would bring back and what is staged count, and are never removed.
+// would bring back and what is staged count, and are never removed. How many
+// images one app has is bounded by Settings.Keep.
 type Budget struct {
-	App   int64 // bytes of one app's images; 0: no bound
-	Total int64 // bytes of all apps' images; 0: no bound
+	App    int64 // bytes of one app's images; 0: no bound
+	Total  int64 // bytes of all apps' images; 0: no bound
+	Images int   // all apps' images, the one that is to be built included; 0: no bound
 }
 
 // makeRoom keeps the images within the budget before another one is built. The
@@ -35,14 +37,11 @@ func (w *worker) makeRoom(ctx context.Context, j *job) error {
 		return nil
 	}
 	r.dropStrays(ctx)
-	for r.over(w.e.Budget.App, w.app) || r.over(w.e.Budget.Total, "") {
-		app := AppName("")
-		if r.over(w.e.Budget.App, w.app) {
-			app = w.app
-		}
-		if !r.dropOldest(ctx, app, j) {
-			break
-		}
+	for r.over(w.e.Budget.App, w.app) && r.dropOldest(ctx, w.app, j) {
+		continue
+	}
+	for (r.over(w.e.Budget.Total, "") || r.many(w.e.Budget.Images)) && r.dropOldest(ctx, "", j) {
+		continue
 	}
 	for {
 		missing, err := w.e.Builder.Short(ctx)
@@ -126,6 +125,9 @@ func (r *room) over(bound int64, app AppName) bool {
 	}
 	return sum > bound
 }
+
+// many tells whether there are so many images that one more is beyond the bound.
+func (r *room) many(bound int) bool { return bound > 0 && len(r.bytes) >= bound }
 
 // dropStrays removes the images that no release names: of builds that were cut
 // short by the end of the daemon, and of apps that are gone.

@@ -43,6 +43,58 @@ func TestImagesOverTheAppsBudgetMakeRoomOldestFirst(t *testing.T) {
 	mustWait(ctx, t, d, mustRollback(ctx, t, d, 5), deploy.Live)
 }
 
+// TestImagesOfAllAppsAreBoundedInNumber: the oldest of any app goes, what serves
+// and what restart-previous needs never.
+func TestImagesOfAllAppsAreBoundedInNumber(t *testing.T) {
+	w := deploytest.New(t)
+	w.Settings.Keep = 50
+	w.Budget = deploy.Budget{Images: 6}
+	d, ctx := w.Open(), within(t)
+	for i := range 5 {
+		mustPush(ctx, t, d, fmt.Sprintf("shop %d", i+1), deploy.Live)
+	}
+	for i := range 5 {
+		pushTo(ctx, t, w, d, "blog", fmt.Sprintf("blog %d", i+1))
+		if got := w.Images(); got > 6 {
+			t.Errorf("%d images with the one that was just built, want 6 at most", got)
+		}
+	}
+	if got, want := releasesWithImages(t, w), []int{4, 5}; !slices.Equal(got, want) {
+		t.Errorf("releases of shop with an image: %v, want %v", got, want)
+	}
+	mustWait(ctx, t, d, mustRollback(ctx, t, d, 0), deploy.Live)
+	wantAnswer(t, d, "v4")
+	pushTo(ctx, t, w, d, "wiki", "wiki 1") // all that may go is gone by then; that is no reason to refuse
+	pushTo(ctx, t, w, d, "wiki", "wiki 2")
+	pushTo(ctx, t, w, d, "docs", "docs 1")
+	if got := w.Images(); got != 7 {
+		t.Errorf("%d images, want the live and the previous one of each app", got)
+	}
+}
+
+// TestAppThatIsPinnedBeyondItsBudgetDoesNotHinderTheBudgetOfAll: what is pinned
+// of it can't go, and what others have to spare still does.
+func TestAppThatIsPinnedBeyondItsBudgetDoesNotHinderTheBudgetOfAll(t *testing.T) {
+	w := deploytest.New(t)
+	w.Settings.Keep = 50
+	w.Budget = deploy.Budget{App: deploytest.ImageBytes, Total: 4 * deploytest.ImageBytes}
+	d, ctx := w.Open(), within(t)
+	for i := range 2 {
+		pushTo(ctx, t, w, d, "blog", fmt.Sprintf("blog %d", i+1))
+	}
+	w.Budget.App = 0
+	d = w.Open()
+	for i := range 4 {
+		mustPush(ctx, t, d, fmt.Sprintf("shop %d", i+1), deploy.Live)
+	}
+	w.Budget.App = deploytest.ImageBytes
+	d = w.Open()
+	pushTo(ctx, t, w, d, "blog", "blog 3")
+	if got := w.Images(); got != 5 {
+		t.Errorf("%d images, want 4 when blog's third was built, and it", got)
+	}
+}
+
 func TestFullDiskNeverTakesWhatServesOrWhatRestartPreviousNeeds(t *testing.T) {
 	w := deploytest.New(t)
 	w.Settings.Keep = 50

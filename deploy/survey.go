@@ -119,11 +119,9 @@ func (e *Engine) explained(ctx context.Context, r Release, changes []Change) []C
 
 // noteChecked stores what was found, for people and for the time after a restart.
 func (e *Engine) noteChecked(ctx context.Context, r Release, p Pending) {
-	record, err := e.Patches.PatchRecord(ctx, r.App)
-	if err == nil {
+	err := e.changeRecord(ctx, r.App, func(record *PatchRecord) {
 		record.Release, record.CheckedAt, record.Pending = r.Number, e.Now(), p
-		err = e.Patches.SetPatchRecord(ctx, r.App, record)
-	}
+	})
 	if err != nil {
 		e.Log.Warn("Cannot store what is out of date", "app", r.App, "release", r.Number, "error", err)
 	}

@@ -227,6 +227,9 @@ func (v *vigil) goBack(found *Regression) {
 		"color", v.d.Color, "reason", found.Reason())
 	ctx, done := cleanup()
 	defer done()
+	if v.d.Cause == CausePatch {
+		w.e.noteRegression(w.app)
+	}
 	if v.staysAcross(ctx, found) {
 		return
 	}

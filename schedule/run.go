@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"teal/deploy"
@@ -31,14 +30,7 @@ func (s *Scheduler) run(ctx context.Context, app deploy.App) {
 	if app.Live == 0 {
 		return // nothing was ever pushed, and every night it is the same nothing
 	}
-	s.round.join(now, max(s.c.Jitter, time.Hour))
-	if failed := s.round.failed[s.c.Stack(ctx, app.Name)]; len(failed) >= enough {
-		s.tell(ctx, app.Name, fmt.Sprintf("left out of this patch run: %s and %s, on the same stack, failed in it; %s",
-			failed[0], failed[1], s.outlook(next)))
-		return
-	}
 	begun, err := s.patch(ctx, app.Name)
-	s.round.last = s.c.Now()
 	switch {
 	case err == nil:
 	case ctx.Err() != nil || errors.Is(err, deploy.ErrStopping):
@@ -50,7 +42,6 @@ func (s *Scheduler) run(ctx context.Context, app deploy.App) {
 	case !begun && errors.Is(err, deploy.ErrNothing):
 		s.tell(ctx, app.Name, "patch run: "+deploy.Clean(err.Error(), 300))
 	default:
-		s.round.fail(app.Name, s.c.Stack(ctx, app.Name))
 		s.c.Log.Warn("patch run failed", "app", app.Name, "error", err)
 		if !begun { // else the deployment has told of its failure itself
 			s.tell(ctx, app.Name, "patch run failed: "+deploy.Clean(err.Error(), 300))
@@ -132,32 +123,4 @@ func (s *Scheduler) tell(ctx context.Context, app deploy.AppName, text string) {
 	if err := s.c.Events(ctx, deploy.Event{At: s.c.Now(), App: app, Text: text}); err != nil {
 		s.c.Log.Warn("cannot store the event", "app", app, "error", err)
 	}
-}
-
-// enough different apps on one stack whose patches failed stop the line for it.
-const enough = 2
-
-// round is a chain of patch runs that follow one another closely. What makes the
-// patches of two different apps on the same stack fail is likely to be the patch
-// (a bad base image), so after that the others on it are left alone.
-type round struct {
-	failed map[string][]deploy.AppName // different ones, by stack
-	last   time.Time                   // end of the last run
-}
-
-// join begins a new round when the last run is longer ago than gap.
-func (r *round) join(now time.Time, gap time.Duration) {
-	if now.Sub(r.last).Abs() > gap {
-		*r = round{}
-	}
-}
-
-func (r *round) fail(app deploy.AppName, stack string) {
-	if slices.Contains(r.failed[stack], app) {
-		return
-	}
-	if r.failed == nil {
-		r.failed = map[string][]deploy.AppName{}
-	}
-	r.failed[stack] = append(r.failed[stack], app)
 }

@@ -43,9 +43,6 @@ type Config struct {
 	Patch func(ctx context.Context, app deploy.AppName) (deploy.Deployment, error)
 	// Window gives the time of day in which the app's runs may begin. nil: at any.
 	Window func(ctx context.Context, app deploy.App) deploy.Window
-	// Stack names what the app's live release stands on (deploy.Engine.Stack): apps
-	// with the same one fail alike. nil: all stand on the same.
-	Stack func(ctx context.Context, app deploy.AppName) string
 	// Wait returns when a deployment has settled (deploy.Engine.Wait), so that
 	// the next app's run begins only then.
 	Wait func(ctx context.Context, id deploy.DeploymentID, patience time.Duration) (deploy.Deployment, error)
@@ -93,8 +90,7 @@ const (
 
 // Scheduler starts patch runs, scheduled commands and housekeeping when their time has come.
 type Scheduler struct {
-	c     Config
-	round round // touched by the loop alone
+	c Config
 
 	mu    sync.Mutex
 	plans map[deploy.AppName]plan // written by the loop, read by NextRun
@@ -131,9 +127,6 @@ func New(c Config) *Scheduler {
 	}
 	if c.Window == nil {
 		c.Window = func(context.Context, deploy.App) deploy.Window { return deploy.Window{} }
-	}
-	if c.Stack == nil {
-		c.Stack = func(context.Context, deploy.AppName) string { return "" }
 	}
 	if c.Default.Default() {
 		c.Default = Spec{text: "off"}

@@ -183,48 +183,6 @@ func TestAppThatWasNeverPushedIsNotSpokenOf(t *testing.T) {
 	})
 }
 
-func TestTwoFailedAppsStopTheRound(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := at(t, "2026-11-20T03:00:00Z", "api", "blog", "cart", "docs")
-		w.wait = func(_ context.Context, id deploy.DeploymentID) (deploy.Deployment, error) {
-			return deploy.Deployment{ID: id, State: deploy.Failed, Failure: &deploy.Failure{Step: deploy.StepProbe, Reason: "probe answered 500"}}, nil
-		}
-		w.live(2*time.Hour, nil)
-		w.want("api 2026-11-20T03:30:00Z", "blog 2026-11-20T03:30:00Z")
-		if len(w.events) != 2 {
-			t.Errorf("events: %q, want one for each app that was left", w.events)
-		}
-		w.wantEvent("cart: left out of this patch run: api and blog, on the same stack, failed in it; next Sat 21 Nov 03:30 UTC")
-		w.wantEvent("docs: left out")
-
-		w.runs = nil
-		w.live(day, nil) // the next round tries anew
-		w.want("api 2026-11-21T03:30:00Z", "blog 2026-11-21T03:30:00Z")
-	})
-}
-
-func TestTwoFailedAppsStopTheirStackAlone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := at(t, "2026-11-20T03:00:00Z", "api", "blog", "cart", "docs", "wiki")
-		ids := map[deploy.AppName]deploy.DeploymentID{"api": 1, "blog": 2, "cart": 3, "docs": 4, "wiki": 5}
-		w.patch = func(_ context.Context, app deploy.AppName) (deploy.Deployment, error) {
-			return deploy.Deployment{ID: ids[app]}, nil
-		}
-		w.wait = func(_ context.Context, id deploy.DeploymentID) (deploy.Deployment, error) {
-			if id <= 3 {
-				return deploy.Deployment{ID: id, State: deploy.Failed}, nil
-			}
-			return deploy.Deployment{ID: id, State: deploy.Live}, nil
-		}
-		stacks := map[deploy.AppName]string{"api": "teal/python", "blog": "teal/node", "cart": "teal/python", "docs": "teal/python", "wiki": "teal/node"}
-		w.live(2*time.Hour, func(c *Config) {
-			c.Stack = func(_ context.Context, app deploy.AppName) string { return stacks[app] }
-		})
-		w.want("api 2026-11-20T03:30:00Z", "blog 2026-11-20T03:30:00Z", "cart 2026-11-20T03:30:00Z", "wiki 2026-11-20T03:30:00Z")
-		w.wantEvent("docs: left out of this patch run: api and cart, on the same stack, failed in it")
-	})
-}
-
 func TestRunsBeginInTheAppsWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := at(t, "2026-11-20T12:00:00Z", "blog", "shop")

@@ -66,7 +66,7 @@ func (d *daemonParts) build(ctx context.Context, n notify.Config) error {
 	d.engine = deploy.New(deploy.Config{
 		Store: d.db, Repositories: d.repos, Builder: d.builder, Runtime: d.runtime, Bench: d.runtime, Router: d.router,
 		Domain: d.Domain, Defaults: &defaults, MaxBuilds: d.MaxBuilds,
-		Budget: deploy.Budget{App: int64(d.DiskApp) << 20, Total: int64(d.DiskTotal) << 20}, Listening: d.runtime.ListeningPorts,
+		Budget: deploy.Budget{App: int64(d.DiskApp) << 20, Total: int64(d.DiskTotal) << 20, Images: d.DiskImages}, Listening: d.runtime.ListeningPorts,
 		Patcher: d.builder, Inventories: d.db, Patches: d.db, Crons: d.db, SetEnv: d.db.SetEnv,
 		Log: d.log, Told: d.told,
 	})
@@ -85,9 +85,9 @@ func (d *daemonParts) buildEngineSide(ctx context.Context, namespace string) (er
 	if err != nil {
 		return fmt.Errorf("--subnets: %q is not a network such as 10.213.0.0/16", d.Subnets)
 	}
-	for _, mib := range []int{d.BuildMemory, d.BuildCache, d.DiskFree, d.DiskApp, d.DiskTotal} {
-		if mib < 0 {
-			return errors.New("--build-memory, --build-cache, --disk-free, --disk-app and --disk-total can't be negative")
+	for _, most := range []int{d.BuildMemory, d.BuildCache, d.DiskFree, d.DiskApp, d.DiskTotal, d.DiskImages} {
+		if most < 0 {
+			return errors.New("--build-memory, --build-cache, --disk-free, --disk-app, --disk-total and --disk-images can't be negative")
 		}
 	}
 	d.runtime = runtime.New(runtime.Config{Client: d.docker, Namespace: namespace, Subnets: subnets, Log: d.log})
@@ -178,7 +178,7 @@ func (d *daemonParts) buildScheduler() error {
 		jitter = -1 // none
 	}
 	d.scheduler = schedule.New(schedule.Config{
-		Jitter: jitter, Window: d.engine.PatchWindow, Stack: d.engine.Stack,
+		Jitter: jitter, Window: d.engine.PatchWindow,
 		Apps: d.db.Apps, Slots: d.db, Patch: d.engine.PatchDue, Wait: d.engine.Wait, Events: d.db.AddEvent,
 		Crons: d.engine, Changed: d.changed,
 		Daily: d.keepHouse, Default: spec, TimeZone: zone, Log: d.log,

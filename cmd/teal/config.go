@@ -80,6 +80,7 @@ type config struct {
 	DiskFree    int `help:"What must be free on the images' disk for a build to begin, MiB; older releases make room." default:"1024" env:"TEAL_DISK_FREE"`
 	DiskApp     int `help:"Most disk of one app's images, MiB; 0: no bound." default:"10240" env:"TEAL_DISK_APP"`
 	DiskTotal   int `help:"Most disk of all apps' images, MiB; 0: no bound." default:"0" env:"TEAL_DISK_TOTAL"`
+	DiskImages  int `help:"Most images of all apps; 0: no bound." default:"1000" env:"TEAL_DISK_IMAGES"`
 
 	RegistryConfig string `help:"Docker configuration file (config.json) with credentials for registries that base images come from." env:"TEAL_REGISTRY_CONFIG"`
 	RegistryMirror string `help:"Registry (host, or host:port) that has copies of Docker Hub's images; it is asked first." env:"TEAL_REGISTRY_MIRROR"`
