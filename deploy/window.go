@@ -34,37 +34,57 @@ func ParseWindow(s string) (Window, error) {
 	return Window{from.Sub(midnight), length}, nil
 }
 
-// Next gives the first moment at or after t that lies in the window. On the days
-// on which the clock is moved the window is as long as ever, and there is one:
-// an opening that the clock jumps over is when it has jumped.
+// Next gives the first moment at or after t that lies in the window: at which the
+// clock shows it, or at which it opened less than its length ago. So it is never
+// shorter than it is written, also on the days on which the clock is moved; an
+// opening that the clock jumps over is when it has jumped.
 func (w Window) Next(t time.Time, zone *time.Location) time.Time {
-	if w.length == 0 {
+	if w.Left(t, zone) > 0 {
 		return t
 	}
-	local := t.In(zone)
-	for day := -1; ; day++ {
-		hour, minute := int(w.from/time.Hour), int(w.from%time.Hour/time.Minute)
-		open := firstOf(time.Date(local.Year(), local.Month(), local.Day()+day, hour, minute, 0, 0, zone))
-		switch {
-		case open.After(t):
-			return open
-		case t.Before(open.Add(w.length)):
-			return t
+	for day := 0; ; day++ {
+		for _, opens := range w.opens(t, day, zone) {
+			if opens.After(t) {
+				return opens
+			}
 		}
 	}
 }
 
-// firstOf gives the earlier one of two moments that the clock shows alike.
-func firstOf(t time.Time) time.Time {
-	begin, _ := t.ZoneBounds()
-	if begin.IsZero() {
-		return t
+// Left tells how long the window stays open from t on: 0 when t does not lie in
+// it, a day when there is none.
+func (w Window) Left(t time.Time, zone *time.Location) (left time.Duration) {
+	if w.length == 0 {
+		return 24 * time.Hour
 	}
-	_, now := t.Zone()
-	_, before := begin.Add(-time.Second).Zone()
-	first := t.Add(time.Duration(now-before) * time.Second)
-	if first.Before(begin) && first.Format(time.DateTime) == t.Format(time.DateTime) {
-		return first
+	for day := -2; day <= 0; day++ { // the days on which it may have opened
+		for _, opened := range w.opens(t, day, zone) {
+			if !opened.After(t) {
+				left = max(left, opened.Add(w.length).Sub(t))
+			}
+		}
+		from := w.onWall(t, day, zone)
+		if shown := OnWall(t, zone); shown.Before(from) || !shown.Before(from.Add(w.length)) {
+			continue
+		}
+		first, last := WallShows(from.Add(w.length), zone)
+		if !first.After(t) {
+			first = last
+		}
+		left = max(left, first.Sub(t))
 	}
-	return t
+	return left
+}
+
+// opens gives when the window opens on the wall's day that is so many days after
+// t's: twice when the clock is moved back over it.
+func (w Window) opens(t time.Time, day int, zone *time.Location) [2]time.Time {
+	first, last := WallShows(w.onWall(t, day, zone), zone)
+	return [2]time.Time{first, last}
+}
+
+// onWall is what the clock shows then.
+func (w Window) onWall(t time.Time, day int, zone *time.Location) time.Time {
+	wall := OnWall(t, zone)
+	return time.Date(wall.Year(), wall.Month(), wall.Day()+day, 0, 0, 0, 0, time.UTC).Add(w.from)
 }

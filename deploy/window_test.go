@@ -2,13 +2,14 @@ package deploy_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	"teal/deploy"
 )
 
-func TestWindowOpensOnceADayWhateverTheClockDoes(t *testing.T) {
+func TestWindowOpensEveryDayForItsLengthWhateverTheClockDoes(t *testing.T) {
 	paris, err := time.LoadLocation("Europe/Paris")
 	if err != nil {
 		t.Fatal(err)
@@ -20,19 +21,47 @@ func TestWindowOpensOnceADayWhateverTheClockDoes(t *testing.T) {
 		{"02:00-05:00", "2026-11-20T04:00:00Z", "2026-11-21T01:00:00Z"}, // the end is outside
 		{"22:00-04:00", "2026-11-20T01:00:00Z", "2026-11-20T01:00:00Z"}, // over midnight
 		{"22:00-04:00", "2026-11-20T12:00:00Z", "2026-11-20T21:00:00Z"},
-		{"02:15-02:45", "2026-03-28T12:00:00Z", "2026-03-29T01:15:00Z"}, // spring: 03:15 instead
-		{"02:15-02:45", "2026-03-29T01:20:00Z", "2026-03-29T01:20:00Z"},
-		{"02:15-02:45", "2026-03-29T01:50:00Z", "2026-03-30T00:15:00Z"},
-		{"02:15-02:45", "2026-10-24T12:00:00Z", "2026-10-25T00:15:00Z"}, // autumn: the first of the two
-		{"02:15-02:45", "2026-10-25T01:20:00Z", "2026-10-26T01:15:00Z"}, // and not the second
+		{"02:15-02:45", "2026-03-28T12:00:00Z", "2026-03-29T01:00:00Z"}, // spring: when the clock has jumped
+		{"02:15-02:45", "2026-03-29T01:20:00Z", "2026-03-29T01:20:00Z"}, // and for half an hour
+		{"02:15-02:45", "2026-03-29T01:30:00Z", "2026-03-30T00:15:00Z"},
+		{"01:30-02:30", "2026-03-29T01:20:00Z", "2026-03-29T01:20:00Z"}, // an hour, although the clock shows half of it
+		{"02:15-02:45", "2026-10-24T12:00:00Z", "2026-10-25T00:15:00Z"}, // autumn: as often as the clock shows it
+		{"02:15-02:45", "2026-10-25T00:50:00Z", "2026-10-25T01:15:00Z"},
+		{"02:15-02:45", "2026-10-25T01:50:00Z", "2026-10-26T01:15:00Z"},
+		{"01:00-04:00", "2026-10-25T02:30:00Z", "2026-10-25T02:30:00Z"}, // until the clock shows 04:00, four hours
+		{"01:00-04:00", "2026-10-25T03:00:00Z", "2026-10-26T00:00:00Z"},
+		{"22:00-04:00", "2026-10-25T02:30:00Z", "2026-10-25T02:30:00Z"}, // over midnight and into it
+		{"22:00-04:00", "2026-03-29T02:30:00Z", "2026-03-29T02:30:00Z"}, // six hours, although the clock shows 04:30
+		{"22:00-04:00", "2026-03-29T03:00:00Z", "2026-03-29T20:00:00Z"},
+		// Santiago moves its clock at midnight, from 24:00 to 23:00 and from 00:00 to 01:00.
+		{"America/Santiago 23:30-00:30", "2026-04-04T12:00:00Z", "2026-04-05T02:30:00Z"},
+		{"America/Santiago 23:30-00:30", "2026-04-05T03:10:00Z", "2026-04-05T03:10:00Z"}, // opened 40 minutes ago
+		{"America/Santiago 00:00-00:30", "2026-09-06T00:00:00Z", "2026-09-06T04:00:00Z"},
+		{"America/Santiago 00:00-00:30", "2026-09-06T04:30:00Z", "2026-09-07T03:00:00Z"},
+		// Lord Howe moves its by half an hour.
+		{"Australia/Lord_Howe 02:10-02:20", "2026-10-03T12:00:00Z", "2026-10-03T15:30:00Z"},
+		{"Australia/Lord_Howe 01:40-01:50", "2026-04-04T12:00:00Z", "2026-04-04T14:40:00Z"},
+		{"Australia/Lord_Howe 01:40-01:50", "2026-04-04T14:50:00Z", "2026-04-04T15:10:00Z"},
 	} {
-		w, err := deploy.ParseWindow(c.window)
+		zone, window := paris, c.window
+		if name, rest, found := strings.Cut(c.window, " "); found {
+			if zone, err = time.LoadLocation(name); err != nil {
+				t.Fatal(err)
+			}
+			window = rest
+		}
+		w, err := deploy.ParseWindow(window)
 		if err != nil {
 			t.Fatal(err)
 		}
 		at, _ := time.Parse(time.RFC3339, c.at)
-		if got := w.Next(at, paris).UTC().Format(time.RFC3339); got != c.want {
+		next := w.Next(at, zone)
+		if got := next.UTC().Format(time.RFC3339); got != c.want {
 			t.Errorf("window %q from %s: %s, want %s", c.window, c.at, got, c.want)
+		}
+		left := w.Left(next, zone)
+		if left <= 0 || w.Left(next.Add(left-1), zone) <= 0 {
+			t.Errorf("window %q is not open for %s from %s", c.window, left, next)
 		}
 	}
 	for _, bad := range []string{"2:00-05:00", "02:00", "02:00-02:00", "25:00-26:00", "02:00–05:00", "night"} {

@@ -21,7 +21,7 @@ func (s *Scheduler) run(ctx context.Context, app deploy.App) {
 	if latest, ok := spec.Latest(p.slot, now, s.c.TimeZone); ok {
 		slot = latest
 	}
-	if err := s.c.Slots.SetSlot(ctx, app.Name, slot); err != nil {
+	if err := s.c.Slots.SetSlot(ctx, app.Name, slot, p.spec); err != nil {
 		s.c.Log.Warn("cannot mark the patch run, so it waits", "app", app.Name, "error", err)
 		s.later(app.Name, p, look)
 		return
@@ -39,6 +39,8 @@ func (s *Scheduler) run(ctx context.Context, app deploy.App) {
 		}
 	case !begun && (errors.Is(err, deploy.ErrBusy) || errors.Is(err, deploy.ErrEngineAway)):
 		s.busy(ctx, app.Name, p, next, err)
+	case errors.Is(err, deploy.ErrNotFound):
+		s.c.Log.Info("patch run ended: the app was destroyed", "app", app.Name)
 	case !begun && errors.Is(err, deploy.ErrNothing):
 		s.tell(ctx, app.Name, "patch run: "+deploy.Clean(err.Error(), 300))
 	default:
@@ -94,7 +96,7 @@ func (s *Scheduler) busy(ctx context.Context, app deploy.AppName, p, next plan, 
 
 // later keeps the plan as it is but for the time of its next try.
 func (s *Scheduler) later(app deploy.AppName, p plan, pause time.Duration) {
-	p.at = s.c.Now().Add(pause)
+	p.off = s.c.Now().Add(pause)
 	s.keep(app, p)
 }
 
@@ -104,17 +106,17 @@ func (s *Scheduler) unmark(ctx context.Context, app deploy.AppName, p plan) {
 	// Also when ctx has ended: this is the last chance to write it down.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if err := s.c.Slots.SetSlot(ctx, app, p.base); err != nil {
+	if err := s.c.Slots.SetSlot(ctx, app, p.base, p.spec); err != nil {
 		s.c.Log.Warn("cannot take the mark of the patch run back; it will not be made up", "app", app, "error", err)
 	}
 }
 
 // outlook says when the app's next run is.
 func (s *Scheduler) outlook(next plan) string {
-	if next.at.IsZero() {
+	if next.slot.IsZero() {
 		return "there is no next one"
 	}
-	return "next " + next.at.In(s.c.TimeZone).Format("Mon 2 Jan 15:04 MST")
+	return "next " + next.due().In(s.c.TimeZone).Format("Mon 2 Jan 15:04 MST")
 }
 
 // tell stores an event about the app. That can fail as everything can; the log has it then.

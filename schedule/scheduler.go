@@ -25,12 +25,14 @@ import (
 	"teal/deploy"
 )
 
-// Slots remembers per app up to which slot it was dealt with. Met by the store.
+// Slots remembers per app up to which slot of which schedule it was dealt with.
+// Met by the store.
 type Slots interface {
-	// LastSlot gives the stored slot; zero when there is none.
-	LastSlot(ctx context.Context, app deploy.AppName) (time.Time, error)
-	// SetSlot stores it, durably.
-	SetSlot(ctx context.Context, app deploy.AppName, slot time.Time) error
+	// LastSlot gives what is stored; zero when there is none, "" when it is not
+	// known of which schedule it was.
+	LastSlot(ctx context.Context, app deploy.AppName) (slot time.Time, schedule string, err error)
+	// SetSlot stores both, durably.
+	SetSlot(ctx context.Context, app deploy.AppName, slot time.Time, schedule string) error
 }
 
 // Config is what a Scheduler is made of.
@@ -98,12 +100,16 @@ type Scheduler struct {
 
 // plan is what the loop is going to do for one app.
 type plan struct {
-	spec  string    // it was made for; another one makes it void
-	base  time.Time // dealt with up to here
-	slot  time.Time
-	at    time.Time // when the run starts: slot and jitter, or the next try; zero: never
-	tries int       // that found the app busy
+	spec  string        // it was made for; another one makes it void
+	base  time.Time     // dealt with up to here
+	slot  time.Time     // the next one; zero: never
+	delay time.Duration // jitter
+	off   time.Time     // the run is put off until then; zero: it is not
+	tries int           // that found the app busy
 }
+
+// due is when the run's time has come, whatever the window says.
+func (p plan) due() time.Time { return p.slot.Add(p.delay) }
 
 // New makes a scheduler. It starts nothing: Run does.
 func New(c Config) *Scheduler {
@@ -119,6 +125,11 @@ func New(c Config) *Scheduler {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	// Schedules go by the clock on the wall. With its monotonic reading a time is
+	// compared by how long the process has run, and a clock that was set, or that
+	// stood still while the machine slept, is not noticed.
+	now := c.Now
+	c.Now = func() time.Time { return now().Round(0) }
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
@@ -185,25 +196,33 @@ func (s *Scheduler) first(ctx context.Context, apps []deploy.App) (first deploy.
 			s.c.Log.Warn("cannot plan the patch run", "app", app.Name, "error", err)
 			continue
 		}
-		if p.at.IsZero() {
+		if p.slot.IsZero() {
 			continue
 		}
 		begin := s.begins(ctx, app, p)
-		if at.IsZero() || begin.Before(at) || begin.Equal(at) && p.at.Before(since) {
-			first, at, since = app, begin, p.at
+		if at.IsZero() || begin.Before(at) || begin.Equal(at) && p.due().Before(since) {
+			first, at, since = app, begin, p.due()
 		}
 	}
 	return first, at
 }
 
 // begins is when the app's run starts: at its time, or, when that is over (the
-// daemon was down, another app took long), now; then in the app's window.
+// daemon was down, another app took long), now; in the app's window. The delay
+// never carries a run out of the window that its slot was for.
 func (s *Scheduler) begins(ctx context.Context, app deploy.App, p plan) time.Time {
-	at := p.at
-	if now := s.c.Now().Truncate(time.Second); at.Before(now) {
-		at = now // alike for all that are late
+	window, zone, now := s.c.Window(ctx, app), s.c.TimeZone, s.c.Now()
+	at := p.off
+	if at.IsZero() {
+		opens := window.Next(p.slot, zone)
+		at = opens.Add(p.delay % window.Left(opens, zone))
+	} else if at.After(now.Add(busyPause)) {
+		at = now // the clock was set back meanwhile
 	}
-	return s.c.Window(ctx, app).Next(at, s.c.TimeZone)
+	if at.Before(now.Truncate(time.Second)) {
+		at = now.Truncate(time.Second)
+	}
+	return window.Next(at, zone)
 }
 
 // plan gives the app's plan, and makes it when there is none or the schedule
@@ -217,16 +236,16 @@ func (s *Scheduler) plan(ctx context.Context, app deploy.App) (plan, error) {
 	}
 	base := now
 	if !known {
-		last, err := s.c.Slots.LastSlot(ctx, app.Name)
+		last, of, err := s.c.Slots.LastSlot(ctx, app.Name)
 		if err != nil {
 			return plan{}, err
 		}
-		if !last.IsZero() && last.Before(now.Add(ahead)) {
+		if !last.IsZero() && last.Before(now.Add(ahead)) && (of == "" || of == spec.String()) {
 			base = last
 		}
 	}
 	if base.Equal(now) && !spec.Off() {
-		if err := s.c.Slots.SetSlot(ctx, app.Name, base); err != nil {
+		if err := s.c.Slots.SetSlot(ctx, app.Name, base, spec.String()); err != nil {
 			return plan{}, err
 		}
 	}
@@ -237,7 +256,7 @@ func (s *Scheduler) plan(ctx context.Context, app deploy.App) (plan, error) {
 func (s *Scheduler) after(app deploy.AppName, spec Spec, base time.Time) plan {
 	p := plan{spec: spec.String(), base: base}
 	if slot, ok := spec.Next(base, s.c.TimeZone); ok {
-		p.slot, p.at = slot, slot.Add(s.delay(app, spec, slot))
+		p.slot, p.delay = slot, s.delay(app, spec, slot)
 	}
 	return p
 }
@@ -283,7 +302,7 @@ func (s *Scheduler) NextRun(ctx context.Context, app deploy.App) (time.Time, boo
 	if !known || p.spec != spec.String() {
 		p = s.after(app.Name, spec, s.c.Now())
 	}
-	if p.at.IsZero() {
+	if p.slot.IsZero() {
 		return time.Time{}, false
 	}
 	return s.begins(ctx, app, p), true

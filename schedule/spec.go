@@ -52,7 +52,7 @@ func ParseSpec(s string) (Spec, error) {
 	}
 	// The library skips what falls into the hour that spring leaves out and runs
 	// twice what falls into the hour that autumn repeats. So it only ever counts
-	// in a zone without either, and instant makes real times of the result.
+	// in a zone without either, and WallShows makes real times of the result.
 	wall, err := fields.Parse("CRON_TZ=UTC " + expr)
 	if err != nil {
 		return Spec{}, refuse(text, err.Error())
@@ -104,7 +104,7 @@ func (s Spec) Next(t time.Time, zone *time.Location) (time.Time, bool) {
 	if s.zone != nil {
 		zone = s.zone
 	}
-	wall := asWall(t, zone)
+	wall := deploy.OnWall(t, zone)
 	if begin, _ := t.In(zone).ZoneBounds(); t.Sub(begin) < shift {
 		// The clock was moved, so earlier wall-clock times may be yet to come.
 		wall = wall.Add(-shift)
@@ -113,7 +113,7 @@ func (s Spec) Next(t time.Time, zone *time.Location) (time.Time, bool) {
 		if wall = s.wall.Next(wall); wall.IsZero() {
 			return time.Time{}, false
 		}
-		if slot := instant(wall, zone); slot.After(t) {
+		if slot, _ := deploy.WallShows(wall, zone); slot.After(t) {
 			return slot, true
 		}
 	}
@@ -137,34 +137,4 @@ func (s Spec) Latest(since, t time.Time, zone *time.Location) (time.Time, bool) 
 		}
 	}
 	return time.Time{}, false
-}
-
-// asWall reads the clock on the wall in zone and writes it down as if it were UTC.
-func asWall(t time.Time, zone *time.Location) time.Time {
-	t = t.In(zone)
-	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
-}
-
-// instant gives the moment at which the clock on the wall in zone first shows
-// wall; when it never does, the moment at which it jumps over it. It never
-// goes backward when wall goes forward.
-func instant(wall time.Time, zone *time.Location) time.Time {
-	// time.Date does not say which of two moments it gives, or to which side of
-	// a gap it falls.
-	t := time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), wall.Second(), 0, zone)
-	begin, end := t.ZoneBounds()
-	switch shown := asWall(t, zone); {
-	case shown.Before(wall):
-		return end
-	case shown.After(wall):
-		return begin
-	case begin.IsZero():
-		return t
-	}
-	_, now := t.Zone()
-	_, before := begin.Add(-time.Second).Zone()
-	if first := t.Add(time.Duration(now-before) * time.Second); asWall(first, zone).Equal(wall) {
-		return first
-	}
-	return t
 }

@@ -27,14 +27,15 @@ type world struct {
 	mu     sync.Mutex
 	apps   []deploy.App
 	slots  map[deploy.AppName]time.Time
-	runs   []string // "app 2006-01-02T15:04:05Z"
+	of     map[deploy.AppName]string // the schedules that they are of
+	runs   []string                  // "app 2006-01-02T15:04:05Z"
 	events []string
 	broken error // of every call to the slots
 }
 
 // at makes a world whose clock shows the time.
 func at(t *testing.T, now string, apps ...string) *world {
-	w := &world{t: t, offset: time.Until(moment(t, now)), slots: map[deploy.AppName]time.Time{}}
+	w := &world{t: t, offset: time.Until(moment(t, now)), slots: map[deploy.AppName]time.Time{}, of: map[deploy.AppName]string{}}
 	for _, name := range apps {
 		w.apps = append(w.apps, deploy.App{Name: deploy.AppName(name), Live: 1, Active: deploy.Blue})
 	}
@@ -60,17 +61,17 @@ func (w *world) jump(d time.Duration) {
 	w.offset += d
 }
 
-func (w *world) LastSlot(_ context.Context, app deploy.AppName) (time.Time, error) {
+func (w *world) LastSlot(_ context.Context, app deploy.AppName) (time.Time, string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.slots[app], w.broken
+	return w.slots[app], w.of[app], w.broken
 }
 
-func (w *world) SetSlot(_ context.Context, app deploy.AppName, slot time.Time) error {
+func (w *world) SetSlot(_ context.Context, app deploy.AppName, slot time.Time, schedule string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.broken == nil {
-		w.slots[app] = slot
+		w.slots[app], w.of[app] = slot, schedule
 	}
 	return w.broken
 }

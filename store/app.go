@@ -103,10 +103,10 @@ func (db *DB) SetBranch(ctx context.Context, app deploy.AppName, branch string) 
 	return db.setApp(ctx, app, `UPDATE apps SET branch = ? WHERE name = ?`, branch)
 }
 
-// setApp runs an UPDATE of one app with a value.
-func (db *DB) setApp(ctx context.Context, app deploy.AppName, update string, value any) error {
+// setApp runs an UPDATE of one app with values; its name is the last argument.
+func (db *DB) setApp(ctx context.Context, app deploy.AppName, update string, values ...any) error {
 	return db.write(ctx, durable, func(t tx) error {
-		n, err := t.exec(update, value, app)
+		n, err := t.exec(update, append(values, app)...)
 		if err == nil && n == 0 {
 			return noApp(app)
 		}

@@ -144,20 +144,21 @@ func TestSettingsOfAnAppAreKept(t *testing.T) {
 	wantErr(t, f.Stage(t.Context(), "nope", 1), deploy.ErrNotFound)
 }
 
-func TestScheduleRemembersTheLastSlot(t *testing.T) {
+func TestScheduleRemembersTheLastSlotAndWhatItIsATimeOf(t *testing.T) {
 	f := newFixture(t)
-	if slot := must(f.LastSlot(t.Context(), "shop"))(t); !slot.IsZero() {
-		t.Errorf("first slot is %v", slot)
+	if slot, of, err := f.LastSlot(t.Context(), "shop"); !slot.IsZero() || of != "" || err != nil {
+		t.Errorf("first slot is %v of %q, %v", slot, of, err)
 	}
 	paris := time.FixedZone("CET", 3600)
 	slot := time.Date(2026, 3, 2, 4, 0, 0, 0, paris)
-	ok(t, f.SetSlot(t.Context(), "shop", slot))
+	ok(t, f.SetSlot(t.Context(), "shop", slot, "0 4 * * *"))
 	f.reopen(t)
-	if got := must(f.LastSlot(t.Context(), "shop"))(t); !got.Equal(slot) {
-		t.Errorf("slot is %v, want %v", got, slot)
+	if got, of, err := f.LastSlot(t.Context(), "shop"); !got.Equal(slot) || of != "0 4 * * *" || err != nil {
+		t.Errorf("slot is %v of %q, %v; want %v", got, of, err, slot)
 	}
-	_, err := f.LastSlot(t.Context(), "nope")
+	_, _, err := f.LastSlot(t.Context(), "nope")
 	wantErr(t, err, deploy.ErrNotFound)
+	wantErr(t, f.SetSlot(t.Context(), "nope", slot, "@daily"), deploy.ErrNotFound)
 }
 
 func TestDeletedAppLeavesNothingButTheAudit(t *testing.T) {
