@@ -31,16 +31,16 @@ func explainCreate(err error, config *container.Config, step deploy.Step) error 
 			Step: step, Err: err, Reason: "the memory limit is too small to run anything",
 			Hint: "raise memory in teal.toml to 16 MB or more",
 		}
-	case strings.Contains(text, "ange of CPUs"):
-		return &deploy.Failure{
-			Step: step, Err: err, Reason: "the app asks for more CPUs than the host has",
-			Hint: "lower cpus in teal.toml: " + lastPart(text),
-		}
 	}
 	return err
 }
 
 var noUser = regexp.MustCompile(`unable to find (user|group) ([^:]+):`)
+
+// moreThanThereIs tells the refusal of a CPU limit above what the host has.
+func moreThanThereIs(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "ange of CPUs")
+}
 
 // explainStart does the same for the refusal to start one.
 func explainStart(err error, step deploy.Step) error {

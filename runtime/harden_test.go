@@ -61,6 +61,21 @@ func TestInstancesRunWithoutPrivilegesAndWithinLimits(t *testing.T) {
 	}
 }
 
+func TestAnAppThatMayHaveMoreProcessorsThanThereAreGetsThemAll(t *testing.T) {
+	t.Parallel()
+	d := newDocker(t)
+	r := release("shop", 1, "")
+	r.Settings.CPUs = 4096
+	in := start(t, d, r, deploy.Green)[0]
+	if got := get(t, in.Addr, "/"); got != "ok\n" {
+		t.Errorf("it answers %q", got)
+	}
+	c, err := engine.ContainerInspect(t.Context(), in.ID)
+	if err != nil || c.HostConfig.NanoCPUs != 0 {
+		t.Errorf("its limit is %d, %v", c.HostConfig.NanoCPUs, err)
+	}
+}
+
 func TestEnvironmentIsTheReleasesAndTealsWordWins(t *testing.T) {
 	t.Parallel()
 	d := newDocker(t)

@@ -231,6 +231,12 @@ func (d *Docker) takeOver(ctx context.Context, id string) error {
 // Teal's own: left by a call that was cut off.
 func (d *Docker) create(ctx context.Context, name string, b body, step deploy.Step) (string, error) {
 	id, err := d.createOnce(ctx, name, b)
+	if moreThanThereIs(err) {
+		// The server's default, or an app that was moved here from a larger host:
+		// all of the host's is what it gets.
+		b.host.NanoCPUs = 0
+		id, err = d.createOnce(ctx, name, b)
+	}
 	if errdefs.IsConflict(err) {
 		if err := d.discardNamed(ctx, name); err != nil {
 			return "", err
