@@ -17,6 +17,12 @@ import (
 // the names in the app's environment.
 func declare(ctx context.Context, t *tree, s *deploy.Settings, set []string) (declared, error) {
 	var d declared
+	if err := t.refuseLinks(); err != nil {
+		return d, err
+	}
+	for _, line := range t.misspelled() {
+		d.note("warning: %s", line)
+	}
 	if err := d.readProcfile(ctx, t); err != nil {
 		return d, err
 	}

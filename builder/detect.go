@@ -38,11 +38,11 @@ var kinds = []kind{
 	{name: "Go", looks: "go.mod at the root", marks: []string{"go.mod"}, detect: detectGo},
 	{name: "Rust", looks: "Cargo.toml", marks: []string{"Cargo.toml"}, detect: detectRust},
 	{name: "Java", looks: "pom.xml", marks: []string{"pom.xml"}, detect: detectJava},
-	{name: "PHP", looks: "composer.json or index.php", marks: []string{"composer.json", "index.php"}, detect: detectPHP},
+	{name: "PHP", looks: "composer.json or index.php at the root, in public/ or the like", marks: []string{"composer.json", "index.php"}, detect: detectPHP},
 	{name: "Ruby", looks: "Gemfile or config.ru", marks: []string{"Gemfile", "config.ru"}, detect: detectRuby},
 	{name: "Python", looks: "requirements.txt, pyproject.toml, Pipfile or manage.py", marks: []string{"requirements.txt", "pyproject.toml", "Pipfile", "manage.py"}, detect: detectPython},
 	{name: "Node", looks: "package.json", marks: []string{"package.json"}, detect: detectNode},
-	{name: "static site", looks: "index.html at the root or in public/, or a Staticfile", marks: []string{"Staticfile"}, detect: detectStatic},
+	{name: "static site", looks: "index.html at the root, in public/, dist/ or the like, or a Staticfile", marks: []string{"Staticfile"}, detect: detectStatic},
 	{name: "Procfile", looks: "a Procfile with a web process", detect: detectProcfile},
 }
 
@@ -125,12 +125,13 @@ func (t *tree) dirsIn(dir string) []string {
 	return found
 }
 
+// read gives the text of a file, as plain has it.
 func (t *tree) read(ctx context.Context, name string) ([]byte, error) {
 	data, err := t.source.ReadFile(ctx, name, maxSourceFile)
 	if err != nil && !errors.Is(err, deploy.ErrNotFound) {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
-	return data, err
+	return []byte(plain(data)), err
 }
 
 // detect goes through the table.

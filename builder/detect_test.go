@@ -33,6 +33,7 @@ func TestDetectionFindsAndSaysWhy(t *testing.T) {
 		{"main in cmd", "", files("go.mod", "module x\n", "x.go", "package x\n", "cmd/web/web.go", mainGo), "Go 1: go.mod found", "main package ./cmd/web", `"./cmd/web"]`},
 		{"toolchain line", "", files("go.mod", "module x\ngo 1.23\ntoolchain go1.25.2\n", "main.go", mainGo), "Go 1.25.2: go.mod found", "the toolchain line", ""},
 		{"chosen in teal.toml", "tools/b", files("go.mod", "module x\n", "tools/b/b.go", mainGo, "cmd/a/a.go", mainGo), "Go 1: go.mod found", "teal.toml says so", `"./tools/b"]`},
+		{"main elsewhere", "", files("go.mod", "module x\n", "x.go", "package x\n", "src/main.go", mainGo), "Go 1: go.mod found", "main package ./src: the only one", `"./src"]`},
 		{"main of go:build ignore", "", files("go.mod", "module x\n", "gen.go", "//go:build ignore\n\n"+mainGo, "cmd/a/a.go", mainGo, "cmd/a/b_test.go", mainGo), "Go 1: go.mod found", "./cmd/a", ""},
 		{"Go app with an index.html", "", files("go.mod", "module x\n", "main.go", mainGo, "index.html", "x"), "Go 1: go.mod found", "go.mod found", ""},
 		{"modules", "", files("go.mod", "module x\n", "go.sum", "", "main.go", mainGo), "Go 1: go.mod found", "", "COPY go.mod go.sum ./"},
@@ -64,7 +65,8 @@ func TestDetectionDoesNotGuess(t *testing.T) {
 		reason, hint string
 	}{
 		{"two mains", "", files("go.mod", "module x\n", "cmd/a/a.go", mainGo, "cmd/b/b.go", mainGo), "several Go main packages: ./cmd/a, ./cmd/b", `main = "./cmd/a"`},
-		{"no main", "", files("go.mod", "module x\n", "x.go", "package x\n"), "no main package at the root or in cmd/", "[build] main"},
+		{"no main", "", files("go.mod", "module x\n", "x.go", "package x\n"), "go.mod found, but no main package", "a library can't be deployed"},
+		{"two mains elsewhere", "", files("go.mod", "module x\n", "a/a.go", mainGo, "b/b.go", mainGo), "several main packages, none of them at the root or in cmd/: ./a, ./b", `main = "./a"`},
 		{"chosen one is none", "cmd/c", files("go.mod", "module x\n", "cmd/a/a.go", mainGo), `build.main in teal.toml is "cmd/c"`, "package main"},
 		{"Staticfile's root is empty", "", files("Staticfile", "root: dist\n"), `the Staticfile's root is "dist", and there are no files in it`, "commit"},
 		{"Staticfile leads out", "", files("Staticfile", "root: ../x\n"), "Staticfile line 1", "root: directory"},

@@ -28,9 +28,12 @@ func detectGo(ctx context.Context, t *tree) (*plan, error) {
 	if !t.has("go.mod") {
 		return nil, nil
 	}
-	mod, err := t.read(ctx, "go.mod")
+	mod, err := t.source.ReadFile(ctx, "go.mod", maxSourceFile)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read go.mod: %w", err)
+	}
+	if anyPrefix(string(mod), byteOrderMark, "\xff\xfe", "\xfe\xff") {
+		return nil, failure("go.mod begins with a byte order mark, which Go refuses", "save it as plain UTF-8, without a mark (BOM), commit and push again", nil, nil)
 	}
 	g, err := goApp(ctx, t, mod)
 	if err != nil {
@@ -145,8 +148,16 @@ func goMain(ctx context.Context, t *tree) (dir, why string, err error) {
 	case 1:
 		return mains[0], "main package " + goPath(mains[0]) + ": the only one at the root and in cmd/", nil
 	case 0:
-		return "", "", failure("go.mod found, but no main package at the root or in cmd/",
-			"if it lies elsewhere, say so in teal.toml: [build] main = \"./path/of/it\"", nil, nil)
+		if all, err := findGoPrograms(ctx, t, nil); err != nil {
+			return "", "", err
+		} else if len(all) == 1 {
+			return all[0].dir, "main package " + goPath(all[0].dir) + ": the only one", nil
+		} else if len(all) > 1 {
+			return "", "", failure("go.mod found, and several main packages, none of them at the root or in cmd/: "+deploy.Clean(strings.Join(all.paths(), ", "), 200),
+				fmt.Sprintf("say in teal.toml which one to run: [build] main = %q", goPath(all[0].dir)), nil, nil)
+		}
+		return "", "", failure("go.mod found, but no main package",
+			"a library can't be deployed: a program is a directory with Go files of package main", nil, nil)
 	default:
 		for i := range mains {
 			mains[i] = goPath(mains[i])

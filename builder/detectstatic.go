@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"strings"
 
 	"teal/deploy"
 )
 
 // detectStatic takes a tree of files to be served: a Staticfile names their
-// directory, else it is public/ or the root, where an index.html must be. An app
+// directory, else it is one of pageDirs, where an index.html must be. An app
 // that declares a web process is none, unless it says so itself.
 func detectStatic(ctx context.Context, t *tree) (*plan, error) {
 	root, why, spa := "", "", false
@@ -27,12 +28,10 @@ func detectStatic(ctx context.Context, t *tree) (*plan, error) {
 			return nil, failure(fmt.Sprintf("the Staticfile's root is %q, and there are no files in it", root),
 				"commit the directory, or correct the Staticfile", nil, nil)
 		}
-	case t.has("public/index.html"):
-		root, why = "public", "directory public: public/index.html found"
-	case t.has("index.html"):
-		root, why = ".", "directory .: index.html found"
 	default:
-		return nil, nil
+		if root, why = t.page(); root == "" {
+			return nil, nil
+		}
 	}
 	p := &plan{
 		kind: "static", on: stackPrefix + "static", paths: []string{"/public"},
@@ -43,10 +42,31 @@ func detectStatic(ctx context.Context, t *tree) (*plan, error) {
 	if spa {
 		p.why = append(p.why, "unknown paths get index.html: spa in the Staticfile")
 	}
+	if t.has("package.json") && t.kind == "" { // Node passed it on: see forTools
+		p.why = append(p.why, "package.json has nothing to start or to build: it is for tools")
+	}
 	if root == "." {
 		p.omit = []string{manifestName, "Staticfile", ".git*"}
 	}
 	return p, nil
+}
+
+// pageDirs are where people keep pages that are served as they are, and where
+// tools put those that they make.
+var pageDirs = []string{"public", ".", "dist", "build", "_site", "out", "docs", "site", "www", "html", "htdocs", "public_html"}
+
+// page finds the directory with an index.html; "" for none. Beside what is no
+// site, docs/ and the like are about it, and are not what is to be served.
+func (t *tree) page() (dir, why string) {
+	for i, dir := range pageDirs {
+		if i > 1 && t.nearMiss() != "" {
+			break
+		}
+		if name := path.Join(dir, "index.html"); t.has(name) {
+			return dir, "directory " + dir + ": " + name + " found"
+		}
+	}
+	return "", ""
 }
 
 // staticfile is what a Staticfile says: lines of "key: value", and "#" comments.

@@ -125,6 +125,14 @@ func (g goPrograms) at(name string) int {
 	return slices.IndexFunc(g, func(p goProgram) bool { return p.name == name })
 }
 
+// paths are the directories, as "go build" wants them.
+func (g goPrograms) paths() (all []string) {
+	for _, p := range g {
+		all = append(all, goPath(p.dir))
+	}
+	return all
+}
+
 func (g goPrograms) names() string {
 	var all []string
 	for _, p := range g {

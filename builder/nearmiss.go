@@ -12,11 +12,11 @@ import (
 // nearMisses are what people push when they expect Teal to know it: each name is
 // a shell pattern of a file at the root.
 var nearMisses = []struct{ pattern, say string }{
-	{"[Dd][Oo][Cc][Kk][Ee][Rr][Ff][Ii][Ll][Ee]", "is not spelled Dockerfile"},
 	{"*.[Dd]ockerfile", "is not called Dockerfile: name it in teal.toml, [build] dockerfile"},
 	{"Dockerfile.*", "is not called Dockerfile: name it in teal.toml, [build] dockerfile"},
 	{"Containerfile", "is not called Dockerfile: name it in teal.toml, [build] dockerfile"},
-	{"procfile", "is not spelled Procfile"},
+	{"Procfile.*", "is not called Procfile"},
+	{"index.htm", "is not called index.html"},
 	{"*.go", "is Go, but there is no go.mod: go mod init makes one"},
 	{"*.rs", "is Rust, but there is no Cargo.toml: cargo init makes one"},
 	{"*.js", "is JavaScript, but there is no package.json: npm init makes one"},
@@ -24,7 +24,8 @@ var nearMisses = []struct{ pattern, say string }{
 	{"*.rb", "is Ruby, but there is no Gemfile and no config.ru"},
 	{"*.py", "is Python, but there is no requirements.txt, and no file with a usual name such as app.py"},
 	{"*.php", "is PHP, but there is no index.php"},
-	{"build.gradle*", "is Gradle's: of Java, Teal builds what Maven does"},
+	{"build.gradle*", "is Gradle's, which needs a Dockerfile: of Java, Teal builds what Maven does"},
+	{"environment.y*ml", "is Conda's, which needs a Dockerfile: of Python, Teal takes requirements.txt, uv, Poetry, PDM and Pipenv"},
 	{"*.csproj", "is .NET's, which needs a Dockerfile"},
 	{"*.sln", "is .NET's, which needs a Dockerfile"},
 	{"mix.exs", "is Elixir's, which needs a Dockerfile"},
@@ -39,37 +40,59 @@ var nearMisses = []struct{ pattern, say string }{
 
 // nothingFound is the failure for a tree of no kind. It says what came nearest.
 func nothingFound(t *tree) *deploy.Failure {
+	const reason = "there is no Dockerfile, and nothing else that Teal knows how to build"
 	var looked []string
 	for _, k := range kinds {
 		looked = append(looked, fmt.Sprintf("%s (%s)", k.looks, k.name))
 	}
 	hint := "add a Dockerfile, or one of: " + strings.Join(looked, "; ")
-	reason := "there is no Dockerfile, and nothing else that Teal knows how to build"
+	switch lines := t.misspelled(); {
+	case len(t.paths) == 0:
+		return failure("the commit has no files", hint, nil, nil)
+	case len(lines) > 0:
+		return failure(reason+": "+lines[0], "rename it: git mv tells capitals apart", nil, nil)
+	case t.has("Procfile"):
+		return failure("the Procfile has no web process, and nothing else says what answers requests",
+			"add one to the Procfile, web: COMMAND; the app gets its port in PORT", nil, nil)
+	}
+	if near := t.nearMiss(); near != "" {
+		return failure(reason+": "+near, hint, nil, nil)
+	}
 	if dirs := t.below(); len(dirs) > 0 {
 		hint = fmt.Sprintf("%s could be built: say in teal.toml which directory the app lies in, [build] root = %q; or %s", strings.Join(dirs, ", "), path.Dir(dirs[0]), hint)
-	}
-	for _, m := range nearMisses {
-		for _, name := range t.in(".") {
-			if ok, err := path.Match(m.pattern, name); err == nil && ok && t.has(name) {
-				return failure(reason+": "+deploy.Clean(name, 60)+" "+m.say, hint, nil, nil)
-			}
-		}
 	}
 	return failure(reason, hint, nil, nil)
 }
 
-// below finds files in directories right below the root that a row would go by,
-// a few of them.
-func (t *tree) below() []string {
-	var found []string
-	for _, p := range t.paths {
-		dir, name := path.Split(p)
-		if strings.Count(p, "/") == 1 && !strings.HasPrefix(dir, ".") && len(found) < 3 &&
-			(name == "Dockerfile" || slices.ContainsFunc(kinds, func(k kind) bool { return slices.Contains(k.marks, name) })) {
-			found = append(found, deploy.Clean(p, 80))
+// nearMiss is the first of nearMisses that is there, and what to say of it.
+func (t *tree) nearMiss() string {
+	for _, m := range nearMisses {
+		for _, name := range t.in(".") {
+			if ok, err := path.Match(m.pattern, name); err == nil && ok && t.has(name) {
+				return deploy.Clean(name, 60) + " " + m.say
+			}
 		}
 	}
-	return found
+	return ""
+}
+
+// below finds files in directories below the root that a row would go by, a few
+// of them: those right below it, else those one further down.
+func (t *tree) below() []string {
+	for depth := 1; depth <= 2; depth++ {
+		var found []string
+		for _, p := range t.paths {
+			name := path.Base(p)
+			if strings.Count(p, "/") == depth && p[0] != '.' && len(found) < 3 &&
+				(name == "Dockerfile" || slices.ContainsFunc(kinds, func(k kind) bool { return slices.Contains(k.marks, name) })) {
+				found = append(found, deploy.Clean(p, 80))
+			}
+		}
+		if len(found) > 0 {
+			return found
+		}
+	}
+	return nil
 }
 
 // alsoHere tells of rows after the one that was taken that would have gone by a

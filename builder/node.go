@@ -2,8 +2,6 @@ package builder
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,33 +9,16 @@ import (
 	"teal/deploy"
 )
 
-// packageJSON is what Teal reads of a package.json.
-type packageJSON struct {
-	Name            string            `json:"name"`
-	Main            string            `json:"main"`
-	Scripts         map[string]string `json:"scripts"`
-	Engines         map[string]string `json:"engines"`
-	Volta           map[string]string `json:"volta"`
-	PackageManager  string            `json:"packageManager"`
-	Dependencies    map[string]string `json:"dependencies"`
-	DevDependencies map[string]string `json:"devDependencies"`
-	Workspaces      any               `json:"workspaces"`
-}
-
-func (p packageJSON) needs(name string) bool {
-	_, ok := p.Dependencies[name]
-	_, dev := p.DevDependencies[name]
-	return ok || dev
-}
-
 // nodeApp is a tree with a package.json on its way to a plan.
 type nodeApp struct {
 	t       *tree
 	pkg     packageJSON
 	manager nodeManager
 	line    string // "24"
-	build   string // the build script: "" for none
+	build   string // the name of the build script; "" for none
+	keep    string // a development dependency that the app runs with; "": none
 	npm     bool   // a command needs npm itself where the app runs
+	bun     bool   // likewise bun
 }
 
 // detectNode takes a tree with a package.json: a server, or a single-page app
@@ -51,8 +32,11 @@ func detectNode(ctx context.Context, t *tree) (*plan, error) {
 		return nil, err
 	}
 	a := &nodeApp{t: t}
-	if err := json.Unmarshal(text, &a.pkg); err != nil {
-		return nil, failure("package.json cannot be read: "+deploy.Clean(err.Error(), 200), "correct it, commit and push again", nil, err)
+	if a.pkg, err = readPackageJSON(text); err != nil {
+		return nil, err
+	}
+	if a.forTools() {
+		return nil, nil
 	}
 	asks, err := a.asks(ctx)
 	if err != nil {
@@ -64,14 +48,14 @@ func detectNode(ctx context.Context, t *tree) (*plan, error) {
 	}
 	a.line = version.line
 	a.manager = a.chooseManager(ctx)
-	a.build = a.pkg.Scripts["build"]
+	a.build = firstOf([]string{"heroku-postbuild", "build"}, a.pkg.has)
 	p := &plan{kind: "node", what: "Node " + a.line + ": package.json found", omit: []string{"node_modules"}, argv: a.argv}
 	p.why = []string{"Node: package.json found, and no Dockerfile", version.why, a.manager.why}
 	p.warn = present(version.warn, a.manager.warn)
-	if dir, why := a.page(); dir != "" {
+	if tool, why := a.page(); tool != nil {
 		p.why = append(p.why, why)
 		p.on, p.paths = stackPrefix+"static", []string{"/public"}
-		p.dockerfile = a.pageDockerfile(dir)
+		p.dockerfile = a.pageDockerfile(*tool)
 		return p, nil
 	}
 	argv, why, err := a.start()
@@ -79,12 +63,15 @@ func detectNode(ctx context.Context, t *tree) (*plan, error) {
 		return nil, err
 	}
 	if a.build != "" {
-		p.why = append(p.why, "build: scripts.build in package.json, "+deploy.Clean(a.build, 100))
+		p.why = append(p.why, "build: scripts."+a.build+" in package.json, "+deploy.Clean(a.pkg.Scripts[a.build], 100))
 	}
 	p.why = append(p.why, why)
+	if a.keep = a.runsWith(); a.keep != "" {
+		p.why = append(p.why, "devDependencies stay in the image: what runs names "+deploy.Clean(a.keep, 60)+", which is one of them")
+	}
 	p.on = stackPrefix + "node:" + a.line
 	p.dockerfile = a.dockerfile(argv)
-	if len(t.apt) == 0 && !a.npm {
+	if len(t.apt) == 0 && !a.npm && !a.bun {
 		p.paths = []string{"/app"}
 	}
 	return p, nil
@@ -98,29 +85,22 @@ func present(texts ...string) []string {
 // asks finds the version that the app asks for, in the order that people expect.
 func (a *nodeApp) asks(ctx context.Context) (wish, error) {
 	if v := a.pkg.Volta["node"]; v != "" {
-		return wish{v, "volta.node in package.json"}, nil
+		return nodeWish(v, "volta.node in package.json"), nil
 	}
 	if v := strings.TrimSpace(a.pkg.Engines["node"]); v != "" {
-		return wish{v, "engines.node in package.json"}, nil
+		return nodeWish(v, "engines.node in package.json"), nil
 	}
 	for _, name := range []string{".nvmrc", ".node-version"} {
 		text, err := a.t.readSmall(ctx, name)
 		if err != nil {
 			return wish{}, err
 		}
-		v := strings.TrimSpace(text)
-		if strings.HasPrefix(v, "lts/") || v == "node" || v == "stable" {
-			v = ltsNode[strings.TrimPrefix(v, "lts/")]
-		}
-		if v != "" {
-			return wish{v, name}, nil
+		if v := versionIn(text); v != "" {
+			return nodeWish(v, name), nil
 		}
 	}
 	return a.t.toolVersion(ctx, "nodejs", "node")
 }
-
-// ltsNode are the names that nvm knows for lines; others are the default.
-var ltsNode = map[string]string{"hydrogen": "18", "iron": "20", "jod": "22", "krypton": "24"}
 
 // toolVersion reads .tool-versions, which asdf and mise share.
 func (t *tree) toolVersion(ctx context.Context, names ...string) (wish, error) {
@@ -137,40 +117,8 @@ func (t *tree) toolVersion(ctx context.Context, names ...string) (wish, error) {
 	return wish{}, nil
 }
 
-// page finds out whether the app is a single-page app: tools that bundle files,
-// no framework that serves them itself, and nothing to start but the tool's own
-// server for development.
-func (a *nodeApp) page() (dir, why string) {
-	if a.t.web != "" || a.build == "" || slices.ContainsFunc(serverFrameworks, a.pkg.needs) {
-		return "", ""
-	}
-	start := a.pkg.Scripts["start"]
-	for _, tool := range pageTools {
-		if !a.pkg.needs(tool.name) || start != "" && !tool.serves.MatchString(start) || start == "" && a.hasServer() {
-			continue
-		}
-		return tool.out, fmt.Sprintf("single-page app: %s in package.json, and no server; the built files in %s are served, unknown paths get index.html", tool.name, tool.out)
-	}
-	return "", ""
-}
-
-var serverFrameworks = []string{"next", "nuxt", "express", "fastify", "koa", "@hapi/hapi", "@nestjs/core", "@remix-run/node", "@sveltejs/adapter-node", "astro", "hono"}
-
-// pageTools are bundlers: where they put the files, and what a start script of theirs looks like.
-var pageTools = []struct {
-	name, out string
-	serves    *regexp.Regexp
-}{
-	{"vite", "dist", regexp.MustCompile(`^(npx )?vite\b`)},
-	{"react-scripts", "build", regexp.MustCompile(`\breact-scripts start\b`)},
-	{"@vue/cli-service", "dist", regexp.MustCompile(`\bvue-cli-service serve\b`)},
-	{"parcel", "dist", regexp.MustCompile(`^(npx )?parcel\b`)},
-	{"webpack", "dist", regexp.MustCompile(`\bwebpack(-dev-server)?( serve)?\b`)},
-	{"esbuild", "dist", regexp.MustCompile(`\besbuild\b.*--serve`)},
-}
-
 func (a *nodeApp) hasServer() bool {
-	return a.pkg.Main != "" && a.t.has(strings.TrimPrefix(a.pkg.Main, "./")) || slices.ContainsFunc(serverFiles, a.t.has)
+	return a.pkg.Main != "" && a.t.has(strings.TrimPrefix(string(a.pkg.Main), "./")) || slices.ContainsFunc(serverFiles, a.t.has)
 }
 
 var serverFiles = []string{"server.js", "index.js", "app.js", "server.mjs", "index.mjs", "main.js", "src/server.js", "src/index.js"}
@@ -184,7 +132,7 @@ func (a *nodeApp) start() (argv []string, why string, err error) {
 		}
 		return "start: " + from + ", " + deploy.Clean(line, 80) + " → " + shown
 	}
-	main := strings.TrimPrefix(a.pkg.Main, "./")
+	main := strings.TrimPrefix(string(a.pkg.Main), "./")
 	switch {
 	case a.t.web != "":
 		argv = a.argv(a.t.web)
@@ -208,7 +156,7 @@ func (a *nodeApp) start() (argv []string, why string, err error) {
 		`add a start script to package.json ("start": "node server.js"), or a Procfile with "web: …"`, nil, nil)
 }
 
-var runsScript = regexp.MustCompile(`^(?:npm|yarn|pnpm)(?: run)? ([A-Za-z0-9:_.-]+)$`)
+var runsScript = regexp.MustCompile(`^(?:npm|yarn|pnpm|bun)(?: run)? ([A-Za-z0-9:_.-]+)$`)
 
 // argv makes a command of a line. "npm start" becomes what the script says: npm
 // is not in the image that runs, and would keep signals from the app.
@@ -226,10 +174,12 @@ func (a *nodeApp) argv(line string) []string {
 		line = script
 	}
 	line = strings.TrimPrefix(line, "npx ")
-	if usesManager.MatchString(line) {
-		a.npm = true
-	}
+	a.npm = a.npm || usesManager.MatchString(line)
+	a.bun = a.bun || usesBun.MatchString(line)
 	return commandOf(line)
 }
 
-var usesManager = regexp.MustCompile(`(^|[\s;&|(])(npm|npx|yarn|pnpm)\s`)
+var (
+	usesManager = regexp.MustCompile(`(^|[\s;&|(])(npm|npx|yarn|pnpm)\s`)
+	usesBun     = regexp.MustCompile(`(^|[\s;&|(])bunx?\s`)
+)

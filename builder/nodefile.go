@@ -1,7 +1,7 @@
 package builder
 
 import (
-	"maps"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -26,16 +26,25 @@ func (a *nodeApp) dockerfile(argv []string) string {
 		d.add("COPY --from="+on+"-build /usr/local/lib/node_modules/npm /usr/local/lib/node_modules/npm",
 			"RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm")
 	}
+	if a.bun {
+		d.add("COPY --from=build /usr/local/lib/node_modules/bun/bin/bun.exe /usr/local/bin/bun")
+	}
 	d.run("ENV NODE_ENV=production PATH=/app/node_modules/.bin:$PATH", argv)
 	return d.String()
 }
 
 // pageDockerfile builds a single-page app and serves its files.
-func (a *nodeApp) pageDockerfile(out string) string {
+func (a *nodeApp) pageDockerfile(tool pageTool) string {
 	var d dockerfile
 	a.prepare(&d)
-	a.packages(&d, a.manager.install, "COPY . .")
-	d.add("RUN "+a.run("build"), "", "FROM teal/static", "COPY --from=build /app/"+out+"/ /public/", `CMD ["-spa"]`)
+	a.packages(&d, a.manager.install)
+	if !a.wholeTree() {
+		d.add("COPY . .")
+	}
+	d.add("RUN "+a.run(a.build), "", "FROM teal/static", "COPY --from=build /app/"+tool.out+"/ /public/")
+	if !tool.many {
+		d.add(`CMD ["-spa"]`)
+	}
 	return d.String()
 }
 
@@ -46,17 +55,27 @@ func (a *nodeApp) installed(d *dockerfile) (packages, built bool) {
 		return false, false
 	}
 	a.prepare(d)
+	install, prune := a.manager.only, ""
+	switch {
+	case a.keep != "":
+		install = a.manager.install
+	case a.build != "" || a.hasHooks():
+		install, prune = a.manager.install, a.manager.prune
+	}
 	if a.build == "" && !a.wholeTree() {
-		a.packages(d, a.manager.only+" && mkdir -p node_modules")
+		a.packages(d, present(install, prune, "mkdir -p node_modules")...)
 		return true, false
 	}
-	if a.build == "" {
-		a.packages(d, a.manager.only, "COPY . .")
-		return true, true
+	a.packages(d, install)
+	if !a.wholeTree() {
+		d.add("COPY . .")
 	}
-	a.packages(d, a.manager.install, "COPY . .")
-	d.add("RUN " + a.run("build"))
-	d.cached("npm", a.manager.cache, a.manager.prune)
+	if a.build != "" {
+		d.add("RUN " + a.run(a.build))
+	}
+	if prune != "" {
+		d.cached(a.manager.name, a.manager.cache, prune)
+	}
 	return true, true
 }
 
@@ -70,36 +89,47 @@ func (a *nodeApp) prepare(d *dockerfile) {
 
 // packages installs the packages from package.json and the lock file alone, so
 // that a changed source does not; after the whole tree where that needs it.
-func (a *nodeApp) packages(d *dockerfile, install string, then ...string) {
+func (a *nodeApp) packages(d *dockerfile, commands ...string) {
 	if a.wholeTree() {
 		d.add("COPY . .")
-		d.cached("npm", a.manager.cache, install)
-		return
-	}
-	files := []string{"package.json"}
-	for _, name := range append(slices.Clone(a.manager.files), ".npmrc") {
-		if a.t.has(name) {
-			files = append(files, name)
+	} else {
+		files := []string{"package.json"}
+		for _, name := range append(slices.Clone(a.manager.files), ".npmrc") {
+			if a.t.has(name) {
+				files = append(files, name)
+			}
 		}
+		d.add("COPY " + strings.Join(files, " ") + " ./")
 	}
-	d.add("COPY " + strings.Join(files, " ") + " ./")
-	d.cached("npm", a.manager.cache, install)
-	d.add(then...)
+	if a.pkg.has("heroku-prebuild") {
+		d.add("RUN npm run heroku-prebuild")
+	}
+	d.cached(a.manager.name, a.manager.cache, strings.Join(commands, " && "))
 }
+
+// husky is what sets git hooks up: it needs its own package, and nothing of the tree.
+var husky = regexp.MustCompile(`^(npx )?husky( install)?( \|\| (true|exit 0|:))?$`)
+
+// installHooks are scripts of the app itself that installing its packages runs.
+var installHooks = []string{"preinstall", "install", "postinstall", "prepare"}
+
+// hasHooks tells whether there is one. It may call what only developing needs,
+// as it does where people install.
+func (a *nodeApp) hasHooks() bool { return slices.ContainsFunc(installHooks, a.pkg.has) }
 
 // wholeTree tells whether installing reads more than package.json and the lock
 // file: workspaces, packages that lie in the tree, patches, scripts of its own.
 func (a *nodeApp) wholeTree() bool {
-	if a.pkg.Workspaces != nil || a.t.has("pnpm-workspace.yaml") || a.t.hasDir("patches") || a.t.hasDir("prisma") || a.t.hasDir(".yarn") {
+	if a.pkg.Workspaces != nil || a.t.has("pnpm-workspace.yaml") || a.t.hasDir("patches") || a.t.hasDir("prisma") || a.t.hasDir(".yarn") || a.pkg.has("heroku-prebuild") {
 		return true
 	}
-	for _, script := range []string{"preinstall", "install", "postinstall", "prepare", "heroku-prebuild"} {
-		if a.pkg.Scripts[script] != "" {
+	for _, script := range installHooks {
+		if a.pkg.has(script) && !husky.MatchString(strings.TrimSpace(a.pkg.Scripts[script])) {
 			return true
 		}
 	}
-	for _, of := range []map[string]string{a.pkg.Dependencies, a.pkg.DevDependencies} {
-		for _, at := range slices.Collect(maps.Values(of)) {
+	for _, of := range []jsonTexts{a.pkg.Dependencies, a.pkg.DevDependencies} {
+		for _, at := range of {
 			if strings.HasPrefix(at, "file:") || strings.HasPrefix(at, "link:") || strings.HasPrefix(at, "workspace:") || strings.HasPrefix(at, "./") {
 				return true
 			}

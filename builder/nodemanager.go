@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
+
+	"teal/deploy"
 )
 
 // nodeManager is how an app's packages are installed.
@@ -12,7 +15,7 @@ type nodeManager struct {
 	name    string   // "npm"
 	files   []string // that it needs beside package.json
 	install string   // all packages
-	prune   string   // leaves those that the app runs with
+	prune   string   // leaves those that the app runs with; "" where that can't be done
 	only    string   // installs no others in the first place
 	cache   string   // where it keeps what it fetched
 	setup   string   // has it there; "" for npm
@@ -20,28 +23,64 @@ type nodeManager struct {
 	warn    string
 }
 
-var managerVersion = regexp.MustCompile(`^(npm|yarn|pnpm)@(\d+(?:\.\d+)*)`)
+// nodeLocks are the lock files, and whose they are. The first that is there
+// counts, unless package.json names the manager.
+var nodeLocks = []struct{ file, manager string }{
+	{"pnpm-lock.yaml", "pnpm"},
+	{"yarn.lock", "yarn"},
+	{"bun.lock", "bun"},
+	{"bun.lockb", "bun"},
+	{"package-lock.json", "npm"},
+	{"npm-shrinkwrap.json", "npm"},
+}
+
+var managerVersion = regexp.MustCompile(`^(npm|yarn|pnpm|bun)@(\d+(?:\.\d+)*)`)
 
 // chooseManager goes by the lock file.
 func (a *nodeApp) chooseManager(ctx context.Context) nodeManager {
-	version := ""
-	if m := managerVersion.FindStringSubmatch(a.pkg.PackageManager); m != nil {
-		version = m[2]
+	named, version := "", ""
+	if m := managerVersion.FindStringSubmatch(string(a.pkg.PackageManager)); m != nil {
+		named, version = m[1], m[2]
 	}
-	switch {
-	case a.t.has("pnpm-lock.yaml"):
+	lock, manager, left := "", "", []string(nil)
+	for _, l := range nodeLocks {
+		switch {
+		case !a.t.has(l.file):
+		case lock == "":
+			lock, manager = l.file, l.manager
+		case l.manager == named && manager != named:
+			left = append(left, lock)
+			lock, manager = l.file, l.manager
+		default:
+			left = append(left, l.file)
+		}
+	}
+	if manager != named {
+		version = ""
+	}
+	m := a.managerOf(ctx, manager, lock, version)
+	if len(left) > 0 {
+		m.warn = fmt.Sprintf("%s: there is more than one lock file, and %s is not used: remove what is out of date", lock, deploy.Clean(strings.Join(left, ", "), 100))
+	}
+	return m
+}
+
+func (a *nodeApp) managerOf(ctx context.Context, name, lock, version string) nodeManager {
+	switch name {
+	case "pnpm":
 		return pnpm(a.pnpmVersion(ctx, version))
-	case a.t.has("yarn.lock"):
-		return yarn(version, a.t.has(".yarnrc.yml"))
+	case "yarn":
+		if berry := a.berryVersion(ctx, version); berry != "" {
+			return yarnBerry(berry)
+		}
+		return yarnClassic(version)
+	case "bun":
+		return bun(lock, version)
 	}
-	m := nodeManager{name: "npm", files: []string{"package-lock.json"}, cache: "/root/.npm", prune: "npm prune --omit=dev"}
+	m := nodeManager{name: "npm", files: []string{lock}, cache: "/root/.npm", prune: "npm prune --omit=dev"}
 	m.install, m.only = "npm ci", "npm ci --omit=dev"
-	m.why = "packages: npm, exactly those of package-lock.json"
-	switch {
-	case a.t.has("package-lock.json"):
-	case a.t.has("npm-shrinkwrap.json"):
-		m.files, m.why = []string{"npm-shrinkwrap.json"}, "packages: npm, exactly those of npm-shrinkwrap.json"
-	default:
+	m.why = "packages: npm, exactly those of " + lock
+	if lock == "" {
 		m.files, m.install, m.only = nil, "npm install", "npm install --omit=dev"
 		m.why = "packages: npm"
 		if len(a.pkg.Dependencies)+len(a.pkg.DevDependencies) > 0 {
@@ -57,7 +96,11 @@ func (a *nodeApp) pnpmVersion(ctx context.Context, version string) string {
 		return version
 	}
 	text, err := a.t.read(ctx, "pnpm-lock.yaml")
-	if err == nil && strings.Contains(firstLine(string(text)), "6.") {
+	first := firstLine(string(text))
+	switch {
+	case err == nil && strings.Contains(first, "5."):
+		return "7"
+	case err == nil && strings.Contains(first, "6."):
 		return "8"
 	}
 	return "9"
@@ -70,7 +113,7 @@ func firstLine(s string) string {
 
 func pnpm(version string) nodeManager {
 	return nodeManager{
-		name: "pnpm", files: []string{"pnpm-lock.yaml"}, cache: "/root/.local/share/pnpm/store",
+		name: "pnpm", files: []string{"pnpm-lock.yaml", ".pnpmfile.cjs"}, cache: "/root/.local/share/pnpm/store",
 		setup:   "npm install --global pnpm@" + version,
 		install: "pnpm install --frozen-lockfile", only: "pnpm install --frozen-lockfile --prod",
 		prune: "CI=true pnpm prune --prod --ignore-scripts",
@@ -78,26 +121,69 @@ func pnpm(version string) nodeManager {
 	}
 }
 
-func yarn(version string, berry bool) nodeManager {
-	m := nodeManager{name: "yarn", files: []string{"yarn.lock"}, why: "packages: yarn, exactly those of yarn.lock"}
-	if berry || version != "" && !strings.HasPrefix(version, "1") {
-		if version == "" {
-			version = "4"
+var berryLock = regexp.MustCompile(`(?m)^__metadata:\s*\n\s+version:\s*"?(\d+)`)
+
+// berryVersion is the version of Yarn from 2 on that package.json names, or that
+// writes such a lock file; "" for Yarn 1.
+func (a *nodeApp) berryVersion(ctx context.Context, version string) string {
+	if version != "" {
+		if strings.HasPrefix(version, "1.") || version == "1" {
+			return ""
 		}
-		m.files = append(m.files, ".yarnrc.yml")
-		m.setup = "npm install --global @yarnpkg/cli-dist@" + version
-		m.cache = "/root/.yarn/berry/cache"
-		m.install = "YARN_NODE_LINKER=node-modules yarn install --immutable"
-		m.only = "YARN_NODE_LINKER=node-modules yarn workspaces focus --production"
-		m.prune = m.only
-		return m
+		return version
 	}
+	text, err := a.t.read(ctx, "yarn.lock")
+	if m := berryLock.FindSubmatch(text); err == nil && m != nil {
+		if len(m[1]) == 1 && m[1][0] < '8' {
+			return "3"
+		}
+		return "4"
+	}
+	if a.t.has(".yarnrc.yml") {
+		return "4"
+	}
+	return ""
+}
+
+// yarnBerry is Yarn from 2 on. Only from 4 on it can leave what developing needs
+// out by itself.
+func yarnBerry(version string) nodeManager {
+	m := nodeManager{
+		name: "yarn", files: []string{"yarn.lock", ".yarnrc.yml"}, cache: "/root/.yarn/berry/cache",
+		setup:   "npm install --global @yarnpkg/cli-dist@" + version,
+		install: "YARN_NODE_LINKER=node-modules yarn install --immutable",
+		why:     fmt.Sprintf("packages: yarn %s, exactly those of yarn.lock", version),
+	}
+	m.only = m.install
+	if !slices.Contains([]string{"2", "3"}, version[:1]) {
+		m.only = "YARN_NODE_LINKER=node-modules yarn workspaces focus --all --production"
+		m.prune = m.only
+	}
+	return m
+}
+
+func yarnClassic(version string) nodeManager {
 	if version == "" {
 		version = "1"
 	}
-	m.setup = "npm install --global yarn@" + version
-	m.cache = "/usr/local/share/.cache/yarn"
-	m.install, m.only = "yarn install --frozen-lockfile", "yarn install --frozen-lockfile --production"
-	m.prune = "yarn install --frozen-lockfile --production --ignore-scripts --prefer-offline"
-	return m
+	return nodeManager{
+		name: "yarn", files: []string{"yarn.lock", ".yarnrc"}, cache: "/usr/local/share/.cache/yarn",
+		setup:   "npm install --global yarn@" + version,
+		install: "yarn install --frozen-lockfile", only: "yarn install --frozen-lockfile --production",
+		prune: "yarn install --frozen-lockfile --production --ignore-scripts --prefer-offline",
+		why:   fmt.Sprintf("packages: yarn %s, exactly those of yarn.lock", version),
+	}
+}
+
+func bun(lock, version string) nodeManager {
+	if version == "" {
+		version = "1"
+	}
+	const only = "bun install --frozen-lockfile --production"
+	return nodeManager{
+		name: "bun", files: []string{lock, "bunfig.toml"}, cache: "/root/.bun/install/cache",
+		setup:   "npm install --global bun@" + version,
+		install: "bun install --frozen-lockfile", only: only, prune: "rm -r node_modules && " + only,
+		why: fmt.Sprintf("packages: bun %s, exactly those of %s", version, lock),
+	}
 }

@@ -3,6 +3,7 @@ package builder
 import (
 	"context"
 	"encoding/json"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -22,7 +23,8 @@ type composerJSON struct {
 // detectPHP takes a tree with a composer.json or an index.php: Apache serves it,
 // with what .htaccess says.
 func detectPHP(ctx context.Context, t *tree) (*plan, error) {
-	found := firstOf([]string{"composer.json", "index.php", "public/index.php"}, t.has)
+	root := phpRoot(t)
+	found := firstOf([]string{"composer.json", path.Join(root, "index.php")}, t.has)
 	if found == "" {
 		return nil, nil
 	}
@@ -44,11 +46,14 @@ func detectPHP(ctx context.Context, t *tree) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	root := phpRoot(t)
+	serve, err := phpServer(t, root)
+	if err != nil {
+		return nil, err
+	}
 	p := &plan{kind: "php", what: "PHP " + version.line + ": " + found + " found", on: stackPrefix + "php:" + version.line}
 	packages, why, warn := phpPackagesOf(t, composer)
-	p.why = present("PHP: "+found+" found, and no Dockerfile", version.why, why, "directory "+root+" is served by Apache, .htaccess is honored")
-	p.warn = present(version.warn, warn)
+	p.why = present("PHP: "+found+" found, and no Dockerfile", version.why, why, serve.why)
+	p.warn = present(version.warn, warn, serve.warn)
 	extensions := phpExtensions(composer)
 	if len(extensions) > 0 {
 		p.why = append(p.why, "extensions: "+strings.Join(extensions, " ")+", which composer.json requires")
@@ -57,7 +62,7 @@ func detectPHP(ctx context.Context, t *tree) (*plan, error) {
 	if len(apt) == 0 {
 		p.paths = []string{"/app"}
 	}
-	p.dockerfile = phpDockerfile(t, version.line, root, packages, apt)
+	p.dockerfile = phpDockerfile(version.line, serve, packages, apt)
 	return p, nil
 }
 
@@ -73,20 +78,10 @@ func phpAsks(ctx context.Context, t *tree, c composerJSON) (wish, error) {
 	if err != nil {
 		return wish{}, err
 	}
-	if v := firstLine(text); v != "" {
+	if v := versionIn(text); v != "" {
 		return wish{v, ".php-version"}, nil
 	}
 	return t.toolVersion(ctx, "php")
-}
-
-// phpRoot is the directory that is served.
-func phpRoot(t *tree) string {
-	for _, dir := range []string{"public", "web", "webroot", "public_html", "htdocs"} {
-		if t.has(dir + "/index.php") {
-			return dir
-		}
-	}
-	return "."
 }
 
 // phpPackagesOf finds out how packages are installed; "" for not at all.
@@ -124,7 +119,7 @@ func phpExtensions(c composerJSON) []string {
 	return packages
 }
 
-func phpDockerfile(t *tree, line, root, packages string, apt []string) string {
+func phpDockerfile(line string, serve phpServing, packages string, apt []string) string {
 	on := stackPrefix + "php:" + line
 	var d dockerfile
 	if packages != "" {
@@ -141,23 +136,8 @@ func phpDockerfile(t *tree, line, root, packages string, apt []string) string {
 	} else {
 		d.add("COPY --chown=65532:65532 . .")
 	}
-	env := "ENV"
-	if root != "." {
-		env += " DOCUMENT_ROOT=/app/" + root
-	} else {
-		env += " DOCUMENT_ROOT=/app"
-	}
 	// SIGWINCH has Apache answer what is under way before it ends.
-	d.add("STOPSIGNAL SIGWINCH")
-	argv := []string{"apache2", "-DFOREGROUND", "-f", "/etc/teal/apache.conf"}
-	if t.web != "" && !herokuPHP.MatchString(t.web) {
-		argv = commandOf(t.web)
-	} else if m := herokuPHP.FindStringSubmatch(t.web); m != nil && m[1] != "" {
-		env = "ENV DOCUMENT_ROOT=/app/" + strings.Trim(m[1], "/")
-	}
-	d.run(env, argv)
+	d.add("STOPSIGNAL " + serve.stop)
+	d.run("ENV DOCUMENT_ROOT="+path.Join("/app", serve.root), serve.argv)
 	return d.String()
 }
-
-// herokuPHP is how Procfiles start a web server of Heroku's: its directory counts.
-var herokuPHP = regexp.MustCompile(`^(?:vendor/bin/)?heroku-php-(?:apache2|nginx)(?:\s+([\w./-]+))?\s*$`)

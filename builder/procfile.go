@@ -62,6 +62,9 @@ func (d *declared) readProcfile(ctx context.Context, t *tree) error {
 		if seen[name] {
 			return failure(fmt.Sprintf("Procfile line %d: %s is there already", n+1, name), "correct it, commit and push again", nil, nil)
 		}
+		if fold := strings.ToLower(name); fold != name && (fold == "web" || fold == "release") {
+			return failure(fmt.Sprintf("Procfile line %d: %s is not spelled %s", n+1, name, fold), "process names are told apart by capitals: correct it, commit and push again", nil, nil)
+		}
 		seen[name] = true
 		switch name {
 		case "web":
@@ -90,7 +93,7 @@ func (t *tree) readSmall(ctx context.Context, name string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read %s: %w", name, err)
 	}
-	return strings.ReplaceAll(string(text), "\r\n", "\n"), nil
+	return plain(text), nil
 }
 
 // settle fills the settings in with what is declared and teal.toml does not

@@ -65,100 +65,6 @@ func firstOf(names []string, is func(string) bool) string {
 	return ""
 }
 
-var (
-	requiresPython = regexp.MustCompile(`(?m)^\s*requires-python\s*=\s*["']([^"']+)["']`)
-	poetryPython   = regexp.MustCompile(`(?m)^\s*python\s*=\s*["']([^"']+)["']`)
-	pipfilePython  = regexp.MustCompile(`(?m)^\s*python(?:_full)?_version\s*=\s*["']([^"']+)["']`)
-)
-
-// asks finds the version that the app asks for.
-func (a *pythonApp) asks(ctx context.Context) (wish, error) {
-	for _, from := range []struct {
-		file    string
-		pattern *regexp.Regexp // nil: all of it
-	}{{".python-version", nil}, {"runtime.txt", nil}, {"Pipfile", pipfilePython}, {"pyproject.toml", requiresPython}, {"pyproject.toml", poetryPython}} {
-		text, err := a.t.readSmall(ctx, from.file)
-		if err != nil {
-			return wish{}, err
-		}
-		v := firstLine(text)
-		if from.pattern != nil {
-			v = ""
-			if m := from.pattern.FindStringSubmatch(text); m != nil {
-				v = m[1]
-			}
-		}
-		if v = strings.TrimPrefix(v, "python-"); v != "" {
-			return wish{v, from.file}, nil
-		}
-	}
-	return a.t.toolVersion(ctx, "python")
-}
-
-// dependencies finds out how they are installed. Wheels that lie in the tree
-// are taken from there, and nothing is fetched.
-func (a *pythonApp) dependencies(ctx context.Context) error {
-	for _, name := range []string{"requirements.txt", "pyproject.toml", "Pipfile", "Pipfile.lock"} {
-		text, err := a.t.readSmall(ctx, name)
-		if err != nil {
-			return err
-		}
-		a.needs += strings.ToLower(text) + "\n"
-	}
-	a.needs += strings.Join(a.t.apt, "\n")
-	a.pip = "pip install"
-	wheels := a.wheels()
-	if wheels != "" {
-		a.pip += " --no-index --find-links " + wheels
-	}
-	switch {
-	case a.t.has("requirements.txt"):
-		a.requirements(ctx)
-	case a.t.has("uv.lock"):
-		a.install = []string{a.pip + " uv && uv sync --frozen --no-dev --no-install-project --active"}
-		a.files, a.why = []string{"pyproject.toml", "uv.lock"}, "packages: uv, exactly those of uv.lock"
-	case a.t.has("poetry.lock"):
-		a.install = []string{a.pip + " poetry && poetry install --only main --no-root"}
-		a.files, a.why = []string{"pyproject.toml", "poetry.lock"}, "packages: poetry, exactly those of poetry.lock"
-	case a.t.has("Pipfile.lock"):
-		a.install = []string{a.pip + " pipenv && PIPENV_IGNORE_VIRTUALENVS=0 pipenv install --deploy"}
-		a.files, a.why = []string{"Pipfile", "Pipfile.lock"}, "packages: pipenv, exactly those of Pipfile.lock"
-	case a.t.has("Pipfile"):
-		a.install = []string{a.pip + " pipenv && pipenv install --skip-lock"}
-		a.files, a.why = []string{"Pipfile"}, "packages: pipenv"
-		a.warn = "there is no Pipfile.lock: every build may get other versions of its packages. Run pipenv lock and commit the file"
-	case a.t.has("pyproject.toml") && strings.Contains(a.needs, "[project]") || a.t.has("setup.py"):
-		a.install, a.why = []string{a.pip + " ."}, "packages: pip, those of the project itself"
-		a.warn = "there is no lock file (uv.lock, poetry.lock, requirements.txt with ==): every build may get other versions of its packages"
-	}
-	if wheels != "" && a.why != "" {
-		a.why += "; from the wheels in " + wheels + " alone"
-	}
-	return nil
-}
-
-// requirements is for requirements.txt, and what it includes.
-func (a *pythonApp) requirements(ctx context.Context) {
-	a.install = []string{a.pip + " --requirement requirements.txt"}
-	a.why = "packages: pip, requirements.txt"
-	text, _ := a.t.readSmall(ctx, "requirements.txt") // was read before
-	loose := false
-	a.files = []string{"requirements.txt"}
-	for _, line := range strings.Split(text, "\n") {
-		line = strings.TrimSpace(line)
-		switch {
-		case line == "" || line[0] == '#':
-		case strings.HasPrefix(line, "-r") || strings.HasPrefix(line, "-c") || strings.HasPrefix(line, "-e") || strings.HasPrefix(line, "."):
-			a.files = nil
-		case line[0] != '-' && !strings.Contains(line, "==") && !strings.Contains(line, "@"):
-			loose = true
-		}
-	}
-	if loose && !a.t.hasApt("python3-") && a.wheels() == "" {
-		a.warn = "requirements.txt does not pin every package with ==: every build may get other versions. pip freeze writes them down"
-	}
-}
-
 // wheels is the directory in the tree that has built packages; "" for none.
 func (a *pythonApp) wheels() string {
 	for _, dir := range []string{"vendor", "wheels", "wheelhouse", "vendor/wheels"} {
@@ -175,6 +81,7 @@ var (
 	djangoApp  = regexp.MustCompile(`(?m)^\s*WSGI_APPLICATION\s*=\s*["']([\w.]+)\.(\w+)["']`)
 	flaskApp   = regexp.MustCompile(`(?m)^(\w+)\s*=\s*(?:flask\.)?Flask\(`)
 	fastapiApp = regexp.MustCompile(`(?m)^(\w+)\s*=\s*(?:fastapi\.)?(?:FastAPI|Starlette)\(`)
+	madeApp    = regexp.MustCompile(`(?m)^(app|application)\s*=\s*\w`)
 	createApp  = regexp.MustCompile(`(?m)^def (create_app|make_app)\(`)
 )
 
@@ -188,6 +95,9 @@ func (a *pythonApp) start(ctx context.Context) ([]string, string, error) {
 	argv, why, err := a.framework(ctx)
 	if err != nil || argv != nil {
 		return argv, why, err
+	}
+	if name := firstOf([]string{"streamlit_app.py", "app.py", "main.py"}, a.t.has); name != "" && strings.Contains(a.needs, "streamlit") {
+		return []string{"streamlit", "run", name, "--server.address=0.0.0.0", "--server.port=8080", "--server.headless=true"}, "start: Streamlit, with " + name, nil
 	}
 	if name := firstOf(pythonEntries, a.t.has); name != "" {
 		return []string{"python3", name}, "start: " + name + " found", nil
@@ -210,10 +120,13 @@ func (a *pythonApp) framework(ctx context.Context) ([]string, string, error) {
 		}
 		module := strings.TrimSuffix(strings.ReplaceAll(strings.TrimSuffix(name, ".py"), "/", "."), ".__init__")
 		if m := fastapiApp.FindStringSubmatch(text); m != nil {
-			return asgi(module + ":" + m[1]), "start: an ASGI app in " + name + ", with uvicorn", nil
+			return asgi(module + ":" + m[1]), "start: an ASGI app in " + name + ", with uvicorn", a.wantUvicorn()
 		}
 		if m := flaskApp.FindStringSubmatch(text); m != nil {
 			return wsgi(module + ":" + m[1]), "start: a Flask app in " + name + ", with gunicorn", a.wantGunicorn("Flask")
+		}
+		if m := madeApp.FindStringSubmatch(text); m != nil && path.Base(name) == "wsgi.py" && strings.Contains(a.needs, "flask") {
+			return wsgi(module + ":" + m[1]), "start: " + m[1] + " in " + name + ", with gunicorn", a.wantGunicorn("Flask")
 		}
 		if m := createApp.FindStringSubmatch(text); m != nil && strings.Contains(a.needs, "flask") {
 			return wsgi(module + ":" + m[1] + "()"), "start: " + m[1] + "() in " + name + ", with gunicorn", a.wantGunicorn("Flask")
@@ -253,6 +166,18 @@ func (a *pythonApp) wantGunicorn(framework string) error {
 		"add gunicorn to requirements.txt (or to the Aptfile), or name another server in a Procfile", nil, nil)
 }
 
+// wantUvicorn does so for ASGI.
+func (a *pythonApp) wantUvicorn() error {
+	if strings.Contains(a.needs, "uvicorn") || withUvicorn.MatchString(a.needs) {
+		return nil
+	}
+	return failure("an ASGI app is run by uvicorn, which is not among the app's packages",
+		"add uvicorn to the app's packages (or to the Aptfile), or name another server in a Procfile", nil, nil)
+}
+
+// withUvicorn are packages that bring it.
+var withUvicorn = regexp.MustCompile(`fastapi(?:-slim)?\[[^\]]*(?:standard|all)|starlette\[[^\]]*full`)
+
 func wsgi(app string) []string {
 	return []string{"gunicorn", "--bind=0.0.0.0:8080", "--worker-tmp-dir=/tmp", "--access-logfile=-", app}
 }
@@ -274,7 +199,9 @@ func (a *pythonApp) dockerfile(line string, argv []string) string {
 	if whole {
 		d.add("COPY . .")
 	} else if len(a.install) > 0 {
-		d.add("COPY " + strings.Join(a.files, " ") + " ./")
+		if len(a.files) > 0 {
+			d.add("COPY " + strings.Join(a.files, " ") + " ./")
+		}
 		if dir := a.wheels(); dir != "" {
 			d.add("COPY " + dir + " " + dir)
 		}

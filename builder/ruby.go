@@ -42,7 +42,7 @@ func detectRuby(ctx context.Context, t *tree) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := rubyApp{t: t, gems: gemfile + "\n" + lock, bundle: gemfile != "", locked: lock != ""}
+	a := rubyApp{t: t, gemfile: gemfile, gems: gemfile + "\n" + lock, bundle: gemfile != "", locked: lock != ""}
 	argv, why, err := a.start()
 	if err != nil {
 		return nil, err
@@ -69,7 +69,7 @@ func rubyAsks(ctx context.Context, t *tree, gemfile, lock string) (wish, error) 
 	if err != nil {
 		return wish{}, err
 	}
-	if v := strings.TrimPrefix(firstLine(text), "ruby-"); v != "" {
+	if v := strings.TrimPrefix(versionIn(text), "ruby-"); v != "" {
 		return wish{v, ".ruby-version"}, nil
 	}
 	if m := lockedRuby.FindStringSubmatch(lock); m != nil {
@@ -81,6 +81,7 @@ func rubyAsks(ctx context.Context, t *tree, gemfile, lock string) (wish, error) 
 // rubyApp is a Ruby tree on its way to a plan.
 type rubyApp struct {
 	t              *tree
+	gemfile        string
 	gems           string // Gemfile and Gemfile.lock
 	bundle, locked bool
 }
@@ -103,6 +104,11 @@ func (a rubyApp) warn() string {
 	}
 	return ""
 }
+
+// wholeGemfile tells whether the Gemfile reads more of the tree than itself.
+func (a rubyApp) wholeGemfile() bool { return readsTree.MatchString(a.gemfile) }
+
+var readsTree = regexp.MustCompile(`(?m)^\s*(gemspec|eval_gemfile|path)\b|\bpath:|:path\s*=>|File\.read|require_relative|\.tool-versions`)
 
 var gemLine = regexp.MustCompile(`(?m)^\s*gem\s+["']([\w-]+)["']|^    ([\w-]+) \(`)
 
@@ -134,9 +140,15 @@ func (a rubyApp) start() ([]string, string, error) {
 	case a.t.has("config.ru"):
 		return append(prefix, "rackup", "--host", "0.0.0.0", "--port", "8080"), "start: config.ru, with rackup", nil
 	}
+	if name := firstOf(sinatraFiles, a.t.has); name != "" && a.has("sinatra") {
+		return append(prefix, "ruby", name, "-o", "0.0.0.0", "-p", "8080"), "start: Sinatra, " + name + " found", nil
+	}
 	return nil, "", failure("a Gemfile found, but nothing that says how to start the app",
 		`add a config.ru, or a Procfile with "web: …"`, nil, nil)
 }
+
+// sinatraFiles are usual names of an app that has no config.ru.
+var sinatraFiles = []string{"app.rb", "main.rb", "server.rb", "web.rb"}
 
 // dockerfile installs gems into /app/vendor/bundle; those that Debian's packages
 // bring are found beside them.
@@ -158,9 +170,14 @@ func (a rubyApp) dockerfile(line string, argv []string) string {
 		if a.t.has(".ruby-version") {
 			files += " .ruby-version"
 		}
-		d.add("COPY " + files + " ./")
-		d.bundle(a)
-		d.add("COPY . .")
+		if a.wholeGemfile() {
+			d.add("COPY . .")
+			d.bundle(a)
+		} else {
+			d.add("COPY " + files + " ./")
+			d.bundle(a)
+			d.add("COPY . .")
+		}
 		if a.has("sprockets-rails") || a.has("propshaft") {
 			d.add("RUN SECRET_KEY_BASE_DUMMY=1 bundle exec rails assets:precompile")
 		}

@@ -3,7 +3,6 @@ package builder
 import (
 	"context"
 	"fmt"
-	"path"
 	"regexp"
 	"strings"
 
@@ -21,8 +20,24 @@ type cargoToml struct {
 	} `toml:"package"`
 	Bin []struct {
 		Name string `toml:"name"`
+		Path string `toml:"path"`
 	} `toml:"bin"`
-	Workspace map[string]any `toml:"workspace"`
+	Workspace struct {
+		Members []string `toml:"members"`
+		Default []string `toml:"default-members"`
+		Exclude []string `toml:"exclude"`
+	} `toml:"workspace"`
+}
+
+func readCargo(ctx context.Context, t *tree, name string) (cargo cargoToml, err error) {
+	text, err := t.read(ctx, name)
+	if err != nil {
+		return cargo, err
+	}
+	if err := toml.Unmarshal(text, &cargo); err != nil {
+		return cargo, failure(name+" cannot be read: "+deploy.Clean(err.Error(), 200), "correct it, commit and push again", nil, err)
+	}
+	return cargo, nil
 }
 
 // detectRust takes a tree with a Cargo.toml that has one program.
@@ -30,15 +45,11 @@ func detectRust(ctx context.Context, t *tree) (*plan, error) {
 	if !t.has("Cargo.toml") {
 		return nil, nil
 	}
-	text, err := t.read(ctx, "Cargo.toml")
+	cargo, err := readCargo(ctx, t, "Cargo.toml")
 	if err != nil {
 		return nil, err
 	}
-	var cargo cargoToml
-	if err := toml.Unmarshal(text, &cargo); err != nil {
-		return nil, failure("Cargo.toml cannot be read: "+deploy.Clean(err.Error(), 200), "correct it, commit and push again", nil, err)
-	}
-	program, why, err := rustProgram(t, cargo)
+	program, why, err := rustProgram(ctx, t, cargo)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +76,7 @@ func detectRust(ctx context.Context, t *tree) (*plan, error) {
 	if len(t.apt) == 0 {
 		p.paths = []string{"/app"}
 	}
-	p.dockerfile = rustDockerfile(t, argv)
+	p.dockerfile = rustDockerfile(t, argv, t.web != "" && cargo.Package.Name != "" && len(rustMembers(t, cargo)) > 0)
 	return p, nil
 }
 
@@ -83,7 +94,7 @@ func rustAsks(ctx context.Context, t *tree, cargo cargoToml) (wish, error) {
 		if m := toolchainChannel.FindStringSubmatch(text); m != nil {
 			channel = m[1]
 		} else if !strings.Contains(text, "[") { // the old form is the name alone
-			channel = firstLine(text)
+			channel = versionIn(text)
 		}
 		if channel != "" && channel != "stable" {
 			return wish{channel, name}, nil
@@ -102,35 +113,6 @@ func rustArgv(line string) []string {
 	return commandOf(line)
 }
 
-// rustProgram finds the program: the only one, or the one that Cargo.toml names.
-func rustProgram(t *tree, cargo cargoToml) (name, why string, err error) {
-	var names []string
-	for _, b := range cargo.Bin {
-		names = append(names, b.Name)
-	}
-	if t.has("src/main.rs") && len(names) == 0 {
-		names = append(names, cargo.Package.Name)
-	}
-	for _, file := range t.in("src/bin") {
-		if n, ok := strings.CutSuffix(path.Base(file), ".rs"); ok {
-			names = append(names, n)
-		}
-	}
-	switch {
-	case cargo.Package.DefaultRun != "":
-		return cargo.Package.DefaultRun, "program " + cargo.Package.DefaultRun + ": default-run in Cargo.toml", nil
-	case len(names) == 1:
-		return names[0], "program " + names[0] + ": the only one", nil
-	case t.web != "":
-		return "", "program: the declared web process says", nil
-	case len(names) == 0:
-		return "", "", failure("Cargo.toml found, but no program: neither src/main.rs nor [[bin]]",
-			"for a workspace, name the package's directory in teal.toml: [build] root = \"crates/web\", or add a Procfile", nil, nil)
-	}
-	return "", "", failure("several Rust programs: "+strings.Join(names, ", "),
-		fmt.Sprintf("say in Cargo.toml which one to run: [package] default-run = %q", names[0]), nil, nil)
-}
-
 func rustSource(t *tree) string {
 	switch {
 	case t.hasDir("vendor"):
@@ -143,8 +125,11 @@ func rustSource(t *tree) string {
 
 // rustDockerfile builds with the crates' and the compiler's work cached, and
 // runs on teal/base: Rust programs want the C library and little else.
-func rustDockerfile(t *tree, argv []string) string {
+func rustDockerfile(t *tree, argv []string, workspace bool) string {
 	command := "cargo build --release"
+	if workspace { // else Cargo builds the package at the root alone
+		command += " --workspace"
+	}
 	switch {
 	case t.hasDir("vendor"):
 		command += " --offline" + rustFrom(t, "vendor", "/app/vendor")

@@ -25,6 +25,7 @@ type language struct {
 	// stages, and layers after the packages, where packages are not all.
 	stages, layers, buildLayers func(prefix, version string) []string
 	over                        func(prefix, version string) []string // layers over the official images; nil: none
+	tilde                       bool                                  // "~8.1" takes 8.2, too: as composer has it, other than npm
 	show                        string                                // a command that prints title and version
 }
 
@@ -51,7 +52,7 @@ var languages = []language{
 		show: `echo "Node $(node --version | cut -c2-)"`,
 	},
 	{
-		name: "php", title: "PHP", lines: []string{"8.1", "8.2", "8.3", "8.4"}, preferred: "8.2", debian: "8.2",
+		name: "php", title: "PHP", tilde: true, lines: []string{"8.1", "8.2", "8.3", "8.4"}, preferred: "8.2", debian: "8.2",
 		official: func(v string) (string, string) {
 			return "php:" + v + "-apache-bookworm", "php:" + v + "-apache-bookworm"
 		},

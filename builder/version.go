@@ -15,7 +15,7 @@ import (
 // wish is the version of a language that an app asks for.
 type wish struct {
 	constraint string // "22", ">=3.9,<3.13", "~> 3.1", "20.11.1"; "": it does not say
-	from       string // "engines.node in package.json"
+	from       string // "engines.node in package.json"; without a constraint: what was found instead of one
 }
 
 // chosen is the version that it gets.
@@ -36,9 +36,15 @@ func (l language) choose(a wish, online bool) (chosen, error) {
 		can, prefer = []string{l.debian}, l.debian
 	}
 	if a.constraint == "" {
-		return chosen{line: prefer, why: fmt.Sprintf("%s %s: the app does not say, this is the default", l.title, prefer)}, nil
+		if a.from == "" {
+			a.from = "the app does not say"
+		}
+		return chosen{line: prefer, why: fmt.Sprintf("%s %s: %s, this is the default", l.title, prefer, a.from)}, nil
 	}
 	says := fmt.Sprintf("%s says %q", a.from, deploy.Clean(a.constraint, 60))
+	if l.tilde {
+		a.constraint = shortTilde.ReplaceAllString(a.constraint, "^$1$2")
+	}
 	for _, line := range l.order(can, prefer) {
 		switch fits(a.constraint, line) {
 		case fitsWell:
@@ -49,6 +55,10 @@ func (l language) choose(a wish, online bool) (chosen, error) {
 				warn: fmt.Sprintf("the newest %s %s is used, with its security fixes, not exactly %s", l.title, line, strings.TrimLeft(a.constraint, "v=")),
 			}, nil
 		}
+	}
+	if l.debian != "" && !online && !l.known(a.constraint) {
+		return chosen{}, failure(fmt.Sprintf("%s, and there is no such %s: Teal knows %s", says, l.title, strings.Join(l.lines, ", ")),
+			fmt.Sprintf("ask for one of them, or bring a Dockerfile; here is %s alone, as no container registry answers", prefer), nil, nil)
 	}
 	if pinned.MatchString(a.constraint) && l.debian != "" && !online && major(a.constraint) == major(prefer) {
 		return chosen{
@@ -61,6 +71,11 @@ func (l language) choose(a wish, online bool) (chosen, error) {
 		hint = "other versions come from a container registry, and none answers: " + hint
 	}
 	return chosen{}, failure(fmt.Sprintf("%s, and there is %s %s", says, l.title, strings.Join(can, ", ")), hint, nil, nil)
+}
+
+// known tells whether any version of the language fits, wherever it can be had.
+func (l language) known(constraint string) bool {
+	return slices.ContainsFunc(l.lines, func(line string) bool { return fits(constraint, line) != fitsNot })
 }
 
 // order gives the preferred version first, then the newest ones.
@@ -92,6 +107,11 @@ var (
 func fits(constraint, line string) int {
 	if pinned.MatchString(constraint) {
 		return fitsPin(strings.TrimLeft(constraint, "v="), line)
+	}
+	for _, not := range notEqual.FindAllStringSubmatch(constraint, -1) {
+		if strings.TrimSuffix(not[1], ".*") == line {
+			return fitsNot
+		}
 	}
 	c, err := semver.NewConstraint(normal(constraint))
 	if err != nil {
@@ -130,7 +150,8 @@ var (
 	compatible  = regexp.MustCompile(`~=\s*(\d+)(\.\d+)?(\.\d+)?`)
 	bareOr      = regexp.MustCompile(`\s*\|{1,2}\s*`)
 	wildcard    = regexp.MustCompile(`==\s*`)
-	notEqual    = regexp.MustCompile(`!=\s*[\d.*]+,?`)
+	shortTilde  = regexp.MustCompile(`~\s*(\d+\.\d+)([\s|,]|$)`)
+	notEqual    = regexp.MustCompile(`!=\s*([\d.*]+),?`)
 )
 
 // normal writes the constraints of npm, pip, gem and composer the way that the library reads.

@@ -1,0 +1,66 @@
+package builder
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+)
+
+// pageTool is a bundler or a generator of pages.
+type pageTool struct {
+	name, out string         // where it puts the files, as a pattern of COPY
+	serves    *regexp.Regexp // what a start script of it looks like, which is for development
+	many      bool           // it makes a file for each page: unknown paths are not index.html's
+}
+
+// pageTools go in this order: some are made of others further down.
+var pageTools = []pageTool{
+	{"@11ty/eleventy", "_site", regexp.MustCompile(`\beleventy\b`), true},
+	{"gatsby", "public", regexp.MustCompile(`\bgatsby (develop|serve|start)\b`), true},
+	{"@docusaurus/core", "build", regexp.MustCompile(`\bdocusaurus (start|serve)\b`), true},
+	{"astro", "dist", regexp.MustCompile(`\bastro (dev|preview|start)\b`), true},
+	{"@sveltejs/adapter-static", "build", regexp.MustCompile(`^(npx )?vite\b`), false},
+	{"@angular/cli", "dist/*/browser", regexp.MustCompile(`\bng serve\b`), false},
+	{"vite", "dist", regexp.MustCompile(`^(npx )?vite\b`), false},
+	{"react-scripts", "build", regexp.MustCompile(`\breact-scripts start\b`), false},
+	{"@vue/cli-service", "dist", regexp.MustCompile(`\bvue-cli-service serve\b`), false},
+	{"parcel", "dist", regexp.MustCompile(`^(npx )?parcel\b`), false},
+	{"webpack", "dist", regexp.MustCompile(`\bwebpack(-dev-server)?( serve)?\b`), false},
+	{"esbuild", "dist", regexp.MustCompile(`\besbuild\b.*--serve`), false},
+}
+
+// serverFrameworks need a server of their own, whatever bundles their pages.
+var serverFrameworks = []string{
+	"next", "nuxt", "express", "fastify", "koa", "@hapi/hapi", "@nestjs/core", "@remix-run/node", "@react-router/node",
+	"@sveltejs/adapter-node", "@astrojs/node", "@angular/ssr", "hono",
+}
+
+// page finds out whether the app is one of pages alone: tools that make files,
+// no framework that serves them itself, and nothing to start but the tool's own
+// server for development. nil: it is none.
+func (a *nodeApp) page() (tool *pageTool, why string) {
+	if a.t.web != "" || a.build == "" || slices.ContainsFunc(serverFrameworks, a.pkg.needs) {
+		return nil, ""
+	}
+	start := a.pkg.Scripts["start"]
+	for _, tool := range pageTools {
+		if !a.pkg.needs(tool.name) || start != "" && !tool.serves.MatchString(start) || start == "" && a.hasServer() {
+			continue
+		}
+		if tool.many {
+			return &tool, fmt.Sprintf("pages: %s in package.json, and no server; the built files in %s are served", tool.name, tool.out)
+		}
+		return &tool, fmt.Sprintf("single-page app: %s in package.json, and no server; the built files in %s are served, unknown paths get index.html", tool.name, tool.out)
+	}
+	return nil, ""
+}
+
+// forTools tells whether package.json is there for tools only, a formatter say,
+// beside files that are served as they are: then the app is a static site.
+func (a *nodeApp) forTools() bool {
+	if a.t.kind != "" || a.t.web != "" || a.pkg.has("start") || a.pkg.has("build") || a.pkg.has("heroku-postbuild") || a.hasServer() {
+		return false
+	}
+	root, _ := a.t.page()
+	return root != "" && !slices.ContainsFunc(serverFrameworks, a.pkg.needs)
+}
