@@ -45,6 +45,14 @@ func detectGo(ctx context.Context, t *tree) (*plan, error) {
 	if g.base = len(t.apt) > 0; g.base {
 		p.why = append(p.why, "runs on teal/base: there is an Aptfile")
 	}
+	c, err := needsC(ctx, t, mod)
+	if err != nil {
+		return nil, err
+	}
+	if c != "" {
+		g.cgo, g.base, g.buildApt = true, true, t.apt
+		p.why = append(p.why, c+": built with a C compiler, runs on teal/base")
+	}
 	for _, c := range t.commands {
 		base, err := g.programs.needsBase(t, c)
 		if err != nil {

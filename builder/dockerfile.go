@@ -39,7 +39,9 @@ type goBuild struct {
 	argv        []string // what starts
 	why         []string // for the log
 	base        bool     // runs on teal/base, as a command needs a shell or the like
+	cgo         bool     // is compiled with C
 	apt         []string // Debian packages for the run image
+	buildApt    []string // and for the other one, where there is C
 	files, dirs []string // beside the program
 	download    bool     // modules can be fetched from go.mod and go.sum alone
 }
@@ -63,7 +65,7 @@ func goDockerfile(b goBuild) string {
 		build = append(build, goPath(p.dir))
 	}
 	var d dockerfile
-	d.add("FROM teal/go AS build", "WORKDIR /src")
+	d.goBuildStage(b)
 	if b.download {
 		d.add("COPY go.mod go.sum ./", "RUN "+mod+next+`["go", "mod", "download"]`)
 	}
