@@ -15,8 +15,8 @@ import (
 // way down to it and to the one that runs. With the Engine's own group
 // "docker/buildkit", which is idle, a router outside of "docker" is compared with
 // "docker", which is not: builds took processor time from it as from an equal, and
-// its 99th percentile grew by half. On cgroup v2 with systemd the scopes of build
-// steps are siblings of those of containers and of services, so there is no need.
+// its 99th percentile grew by half. On cgroup v2 with systemd the groups of build
+// steps are siblings of the scopes of containers and of services: no need.
 const asideGroup = "teal-builds"
 
 // aside is the group that build steps are moved to, "" where they are not.

@@ -38,7 +38,7 @@ const buildProcesses = 4096
 type buildGroup struct {
 	root    string // cgroupRoot, but in tests
 	unified bool   // cgroup v2
-	systemd bool   // the Engine leaves groups to systemd on v2: a scope for each step, no common parent
+	systemd bool   // the Engine leaves groups to systemd on v2: a group for each step, no common parent
 
 	patience time.Duration // how long builds may get next to no processor time: see hunger
 }
@@ -109,10 +109,13 @@ func (g buildGroup) turn(knobs []knob) error {
 // dirs gives the groups of builds, in the controller's hierarchy where each has one.
 func (g buildGroup) dirs(controller string) []string {
 	if g.systemd {
-		// Containers have scopes of the same form, with 64 hexadecimal digits.
-		pattern := "docker-" + strings.Repeat("[a-z0-9]", 25) + ".scope"
-		scopes, _ := filepath.Glob(filepath.Join(g.root, "system.slice", pattern))
-		return scopes
+		// BuildKit gives runc a path for systemd ("SLICE:docker:ID") and does not
+		// tell it that systemd is to read it, so that it is the name of a group
+		// beside the Engine's own: moby/moby#45796 shows one of Engine 24, and
+		// 20.10 does the same. Containers have scopes, "docker-ID.scope".
+		pattern := "*.slice:docker:" + strings.Repeat("[a-z0-9]", 25)
+		steps, _ := filepath.Glob(filepath.Join(g.root, "system.slice", pattern))
+		return steps
 	}
 	if g.unified {
 		controller = ""
@@ -165,7 +168,7 @@ func access(dir string) error {
 
 // hold keeps build steps limited until ctx ends; begun gets what keeps them from
 // that, or nil, when they are.
-// Where systemd makes a group for each step there is nothing to limit before one
+// Where each step has a group of its own there is nothing to limit before one
 // runs, so it looks again and again.
 func (g buildGroup) hold(ctx context.Context, r room, begun chan<- error) error {
 	memory := g.ceiling(r)

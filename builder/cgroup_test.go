@@ -41,7 +41,7 @@ func TestBuildStepsRunWithTheLowestWeight(t *testing.T) {
 		t.Fatal(err)
 	}
 	if group.systemd {
-		return // a group for each step, which is gone: the next test is about those
+		return // a group for each step, which is gone: another test is about those
 	}
 	for _, k := range append(group.shares(false), group.ceilings(0)...) {
 		if strings.HasPrefix(k.file, "memory") {
@@ -74,16 +74,16 @@ func (b *bench) asideRequest(t *testing.T) deploy.BuildRequest {
 	}
 	where := "/" + asideGroup
 	if group.unified {
-		where = "0::/" // scopes of systemd are siblings of all services
+		where = "0::/" // groups of steps are siblings of all services
 	}
 	return request(withTool(nil, fmt.Sprintf(`RUN ["/tool", "aside", %q, %q]`, where, b.ns)))
 }
 
-// The scopes that systemd makes can't be had on a machine without it.
-func TestScopesOfSystemdAreHeldAsTheyAppearAndContainersAreNot(t *testing.T) {
+// What a machine with systemd has can't be had on one without it.
+func TestStepsBesideScopesOfSystemdAreHeldAsTheyAppearAndContainersAreNot(t *testing.T) {
 	root := t.TempDir()
-	scope := func(id string) string {
-		dir := filepath.Join(root, "system.slice", "docker-"+id+".scope")
+	group := func(name string) string {
+		dir := filepath.Join(root, "system.slice", name)
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -94,13 +94,13 @@ func TestScopesOfSystemdAreHeldAsTheyAppearAndContainersAreNot(t *testing.T) {
 		}
 		return dir
 	}
-	app := scope(strings.Repeat("a1", 32))
+	app := group("docker-" + strings.Repeat("a1", 32) + ".scope")
 	g := buildGroup{root: root, unified: true, systemd: true, patience: time.Hour}
 	begun, ended := make(chan error, 1), make(chan error, 1)
 	ctx, cancel := contextFor(t)
 	go func() { ended <- g.hold(ctx, room{free: 1 << 30}, begun) }()
 	<-begun
-	step := scope(strings.Repeat("x", 24) + "9")
+	step := group("system.slice:docker:" + strings.Repeat("x", 24) + "9")
 	eventually(t, 5*time.Second, "the step to be held", func() error {
 		if text, _ := os.ReadFile(filepath.Join(step, "io.weight")); !strings.HasPrefix(string(text), "1") {
 			return fmt.Errorf("io.weight is %q", text)

@@ -197,6 +197,9 @@ func (b *Builder) buildGroup(ctx context.Context) (buildGroup, error) {
 		return buildGroup{}, err
 	}
 	v2 := info.CgroupVersion == "2"
+	if !v2 && info.CgroupDriver == "systemd" {
+		return buildGroup{}, errors.New("the Engine leaves control groups of version 1 to systemd, and does not say where build steps are then")
+	}
 	return buildGroup{root: b.config.groups, unified: v2, systemd: v2 && info.CgroupDriver == "systemd", patience: b.config.starved}, nil
 }
 

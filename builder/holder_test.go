@@ -48,7 +48,7 @@ func TestDaemonThatMayNotWriteControlGroupsHoldsBuildsFromAContainer(t *testing.
 		t.Fatal(err)
 	}
 	group.root = cgroupRoot
-	if !group.systemd { // scopes of steps are there only while steps run
+	if !group.systemd { // groups of steps are there only while steps run
 		dir := group.dirs("pids")[0]
 		if err := os.WriteFile(filepath.Join(dir, "pids.max"), []byte("max"), 0); err != nil {
 			t.Fatal(err)

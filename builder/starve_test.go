@@ -37,7 +37,7 @@ func TestProcessorTimeIsReadFromEitherKindOfGroup(t *testing.T) {
 	}{
 		"v1":      {buildGroup{}, "cpuacct/docker/buildkit/cpuacct.usage", "2500000000\n"},
 		"v2":      {buildGroup{unified: true}, "docker/buildkit/cpu.stat", "usage_usec 2500000\nuser_usec 1\n"},
-		"systemd": {buildGroup{unified: true, systemd: true}, "system.slice/docker-" + strings.Repeat("x", 25) + ".scope/cpu.stat", "usage_usec 2500000\n"},
+		"systemd": {buildGroup{unified: true, systemd: true}, "system.slice/system.slice:docker:" + strings.Repeat("x", 25) + "/cpu.stat", "usage_usec 2500000\n"},
 	} {
 		root := t.TempDir()
 		write := func(name, text string) {
