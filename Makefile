@@ -4,7 +4,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 GOFUMPT     = mvdan.cc/gofumpt@v0.9.2
 VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-.PHONY: build demo test lint bench bench-build bench-git bench-router proof-router proof-disk image install clean
+.PHONY: build demo test lint bench bench-build bench-git bench-router proof-router proof-disk proof-systemd image install clean
 
 build: ## bin/teal, static
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/teal ./cmd/teal
@@ -50,6 +50,10 @@ proof-router: ## the router's proofs in full, with figures: about 40 minutes; SO
 proof-disk: ## 200 deployments on the real Engine leave the disk flat and rollback working: about 10 minutes
 	go run ./cmd/dev setup test
 	go test -count 1 -timeout 1h -v ./cmd/teal -run LeaveTheDiskFlat -deployments 200
+
+proof-systemd: ## the systemd unit on Debian with cgroup v2, in a machine that it makes and boots itself: about 10 minutes
+	go run ./cmd/dev setup proof-systemd
+	go run ./cmd/dev/proofsystemd $(ARGS)
 
 image: ## the server's own container image
 	go run ./cmd/dev setup image

@@ -58,7 +58,13 @@ var needs = map[string][]tool{
 	},
 	"proof-router": {{"slowhttptest", "slowhttptest"}},
 	"bench-git":    {{"/usr/sbin/sshd", "openssh-server"}},
-	"image":        {{"mmdebstrap", "mmdebstrap"}},
+	"proof-systemd": {
+		{"linux.uml", "user-mode-linux"},
+		{"mmdebstrap", "mmdebstrap"},
+		{"mke2fs", "e2fsprogs"},
+		{"depmod", "kmod"},
+	},
+	"image": {{"mmdebstrap", "mmdebstrap"}},
 }
 
 // setup installs what the purpose needs and is not there, starts a container
@@ -87,6 +93,9 @@ func setup(ctx context.Context, purpose string) error {
 	}
 	say("Making the base images that are not there yet")
 	stack := []string{"bin/teal", "stack", "build", "--data", filepath.Join(".teal", "setup"), "teal/go", "teal/static"}
+	if purpose == "proof-systemd" {
+		stack = append(stack, "teal/base")
+	}
 	if purpose == "test" {
 		stack = append(stack, "teal/base", "teal/java", "teal/java:build", "teal/node", "teal/node:build", "teal/php", "teal/python", "teal/python:build", "teal/ruby", "teal/ruby:build", "teal/rust:build")
 	}
