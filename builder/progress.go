@@ -148,16 +148,17 @@ func (p *progress) title(s *step) string {
 }
 
 // output adds what a step wrote and shows the lines that are whole. A line
-// without an end is shown in pieces, so that memory is bounded.
+// without an end is shown in pieces, so that memory is bounded. They are marked
+// as pieces: a secret may have been cut in two.
 func (p *progress) output(s *step, o output) {
 	for data := o.data; len(data) > 0; {
 		i := bytes.IndexByte(data, '\n')
 		if i < 0 {
 			s.partial[o.stream] = append(s.partial[o.stream], data...)
 			for len(s.partial[o.stream]) > maxLine {
-				rest := s.partial[o.stream][maxLine:]
-				p.line(s, o.stream, string(s.partial[o.stream][:maxLine]))
-				s.partial[o.stream] = append([]byte(nil), rest...)
+				piece, rest := s.partial[o.stream][:maxPiece], s.partial[o.stream][maxPiece:]
+				p.line(s, o.stream, string(piece)+"…")
+				s.partial[o.stream] = append([]byte("…"), rest...)
 			}
 			return
 		}

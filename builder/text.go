@@ -10,6 +10,9 @@ import (
 // 4 KiB a line; cleaning can triple a byte that is no UTF-8.
 const maxLine = 2000
 
+// maxPiece is the longest piece of a line without an end.
+const maxPiece = maxLine - len("… …")
+
 // tidy makes one line of a build's output safe to show: escape sequences go,
 // of a progress bar drawn with carriage returns its last state stays, and what
 // is left is cleaned as all text from outside.
