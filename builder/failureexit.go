@@ -38,13 +38,27 @@ func explainExit(code string, failed *step, log []string, h happened, err error)
 	case noShell.MatchString(all):
 		return classed(deploy.ClassCommandMissing, fmt.Sprintf("%s needs a shell, and its base image has none", title),
 			`write the exec form, RUN ["go", "build", "."], or build on teal/base`, log, err)
-	case code == "127" || notFound.MatchString(all):
-		return classed(deploy.ClassCommandMissing, fmt.Sprintf("%s: the command is not in the image", title),
-			"install it in an earlier step, or build on an image that has it", log, err)
 	}
-	if line := unreached(log); line != "" {
+	return explainWords(code, failed, log, err)
+}
+
+// explainWords goes by what the step said last.
+func explainWords(code string, failed *step, log []string, err error) *deploy.Failure {
+	title := failed.command()
+	if line := unreached(log); line != "" && code != "127" {
 		return classed(deploy.ClassBuildNetwork, fmt.Sprintf("%s could not reach what it wants (exit code %s): %s", title, code, deploy.Clean(line, 160)),
 			"look whether that address is right, and whether this server reaches it; what a build needs can also lie in the repository", log, err)
+	}
+	if reason, hint, found := troubleIn(log); found {
+		class := deploy.ClassBuildStep
+		if code == "127" {
+			class = deploy.ClassCommandMissing
+		}
+		return classed(class, fmt.Sprintf("%s: %s", title, reason), hint, log, err)
+	}
+	if code == "127" || notFound.MatchString(strings.Join(log, "\n")) {
+		return classed(deploy.ClassCommandMissing, fmt.Sprintf("%s: the command is not in the image", title),
+			"install it in an earlier step, or build on an image that has it", log, err)
 	}
 	return classed(deploy.ClassBuildStep, fmt.Sprintf("%s ended with exit code %s", title, code),
 		"the last lines of the step say why; correct it, commit and push again", log, err)
