@@ -93,6 +93,7 @@ func (w *worker) buildSlot(j *job) (release func(), err error) {
 		leave()
 		return nil, err
 	}
+	w.makesImage()
 	return leave, nil
 }
 

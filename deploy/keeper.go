@@ -311,6 +311,9 @@ func (w *worker) removeStrays(ctx context.Context, app App, protected map[int]bo
 
 // retain removes images beyond those that are kept for going back.
 func (w *worker) retain(ctx context.Context, app App, protected map[int]bool) error {
+	if w.makes() {
+		return nil // the app is looked after again when that is over
+	}
 	releases, err := w.e.Store.Releases(ctx, w.app)
 	if err != nil {
 		return err
@@ -322,10 +325,9 @@ func (w *worker) retain(ctx context.Context, app App, protected map[int]bool) er
 	used := map[string]bool{}
 	var drop []Release
 	for _, r := range releases { // newest first
-		pinned := r.Number == app.Live || r.Number == app.Previous || r.Number == app.Staged || protected[r.Number]
 		switch {
 		case r.Gone:
-		case pinned:
+		case protected[r.Number] || w.e.pinned(app, r.Number):
 			used[r.Image] = true
 		case keep > 0:
 			keep--
@@ -335,7 +337,7 @@ func (w *worker) retain(ctx context.Context, app App, protected map[int]bool) er
 		}
 	}
 	for _, r := range drop {
-		w.dropImage(ctx, r, used[r.Image])
+		_ = w.dropImage(ctx, r, used[r.Image]) // the next round tries again
 	}
 	return nil
 }

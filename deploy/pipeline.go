@@ -182,7 +182,7 @@ func (w *worker) createRelease(ctx context.Context, j *job, r Release) (Release,
 func (w *worker) claim(release int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.candidate = release
+	w.candidate, w.making = release, false
 }
 
 // reconfigure makes a release of the live image with the environment of now.

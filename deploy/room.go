@@ -59,16 +59,15 @@ func (w *worker) makeRoom(ctx context.Context, j *job) error {
 
 // room is what the images take, and which of them may go.
 type room struct {
-	e      *Engine
-	bytes  map[string]int64   // by image
-	owner  map[string]AppName // by image
-	stray  []Image            // that no release names
-	spare  []Release          // that may go, oldest first
-	shared map[string]int     // releases by image
+	e     *Engine
+	bytes map[string]int64   // by image
+	owner map[string]AppName // by image
+	stray []Image            // that no release names
+	spare []Release          // that may go, oldest first
 }
 
 func (e *Engine) newRoom(ctx context.Context, images []Image) (*room, error) {
-	r := &room{e: e, bytes: map[string]int64{}, owner: map[string]AppName{}, shared: map[string]int{}}
+	r := &room{e: e, bytes: map[string]int64{}, owner: map[string]AppName{}}
 	for _, i := range images {
 		r.bytes[i.ID], r.owner[i.ID] = i.Bytes, i.App
 	}
@@ -76,6 +75,7 @@ func (e *Engine) newRoom(ctx context.Context, images []Image) (*room, error) {
 	if err != nil {
 		return nil, err
 	}
+	named, needed := map[string]bool{}, map[string]bool{}
 	for _, app := range apps {
 		releases, err := e.Store.Releases(ctx, app.Name)
 		if err != nil && !errors.Is(err, ErrNotFound) {
@@ -85,31 +85,23 @@ func (e *Engine) newRoom(ctx context.Context, images []Image) (*room, error) {
 			if release.Gone {
 				continue
 			}
-			r.shared[release.Image]++
-			if !e.pinned(app, release.Number) {
+			named[release.Image] = true
+			if e.pinned(app, release.Number) {
+				needed[release.Image] = true
+			} else {
 				r.spare = append(r.spare, release)
 			}
 		}
 	}
+	// One that shares its image with what is needed would go for nothing.
+	r.spare = slices.DeleteFunc(r.spare, func(release Release) bool { return needed[release.Image] })
 	slices.SortStableFunc(r.spare, func(a, b Release) int { return a.CreatedAt.Compare(b.CreatedAt) })
 	for _, i := range images {
-		if r.shared[i.ID] == 0 && e.Now().Sub(i.CreatedAt) > strayImageAge && !e.worker(i.App).works() {
+		if !named[i.ID] && e.Now().Sub(i.CreatedAt) > strayImageAge {
 			r.stray = append(r.stray, i)
 		}
 	}
 	return r, nil
-}
-
-// pinned tells whether the release is needed as it is.
-func (e *Engine) pinned(app App, release int) bool {
-	return release == app.Live || release == app.Previous || release == app.Staged || e.worker(app.Name).protected()[release]
-}
-
-// works tells whether a deployment of the app waits or is under way.
-func (w *worker) works() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.busy()
 }
 
 // over tells whether the images of the app ("": of all) take more than the bound.
@@ -133,11 +125,12 @@ func (r *room) many(bound int) bool { return bound > 0 && len(r.bytes) >= bound 
 // short by the end of the daemon, and of apps that are gone.
 func (r *room) dropStrays(ctx context.Context) {
 	for _, i := range r.stray {
-		if err := r.e.Builder.RemoveImage(ctx, i.App, i.ID); err != nil && !errors.Is(err, ErrBusy) {
+		switch err := r.e.worker(i.App).dropStray(ctx, i); {
+		case err == nil:
+			delete(r.bytes, i.ID)
+		case !errors.Is(err, ErrBusy):
 			r.e.Log.Warn("Cannot remove an image that no release has; trying again later", "app", i.App, "image", i.ID, "error", err)
-			continue
 		}
-		delete(r.bytes, i.ID)
 	}
 	r.stray = nil
 }
@@ -145,31 +138,25 @@ func (r *room) dropStrays(ctx context.Context) {
 // dropOldest removes the image of the oldest release of the app ("": of any)
 // that may go; false when there is none.
 func (r *room) dropOldest(ctx context.Context, app AppName, j *job) bool {
-	for i, release := range r.spare {
+	for i := 0; i < len(r.spare); {
+		release := r.spare[i]
 		if app != "" && release.App != app {
+			i++
 			continue
 		}
 		r.spare = slices.Delete(r.spare, i, i+1)
-		if !r.e.worker(release.App).spare(ctx, release, r.shared[release.Image] > 1) {
-			return r.dropOldest(ctx, app, j)
+		gone, err := r.e.worker(release.App).spare(ctx, release)
+		if errors.Is(err, errPlace) {
+			r.spare = slices.DeleteFunc(r.spare, func(other Release) bool { return other.App == release.App })
 		}
-		if r.shared[release.Image]--; r.shared[release.Image] == 0 {
+		if err != nil {
+			continue
+		}
+		if gone {
 			delete(r.bytes, release.Image)
 		}
 		j.journal.say("==> Removed the image of %s %s to make room; it can't be rolled back to any more", release.App, release.Name())
 		return true
 	}
 	return false
-}
-
-// spare removes the release's image, unless the release has become needed.
-func (w *worker) spare(ctx context.Context, r Release, shared bool) bool {
-	w.place.Lock()
-	defer w.place.Unlock()
-	app, err := w.e.Store.App(ctx, w.app)
-	if err != nil || w.e.pinned(app, r.Number) {
-		return false
-	}
-	w.dropImage(ctx, r, shared)
-	return true
 }

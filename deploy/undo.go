@@ -61,31 +61,28 @@ func (w *worker) discard(ctx context.Context, number int) {
 	if err != nil {
 		return
 	}
-	used := map[string]int{}
-	for _, r := range releases {
-		if !r.Gone {
-			used[r.Image]++
-		}
-	}
 	for _, r := range releases {
 		if r.Number == number && !r.Gone {
-			w.dropImage(ctx, r, used[r.Image] > 1)
+			_ = w.dropImage(ctx, r, sharing(releases, r.Image) > 1) // it has said so, and retention does it later
 		}
 	}
 }
 
 // dropImage removes a release's image, unless another release shares it, and
-// records that the release can't come back.
-func (w *worker) dropImage(ctx context.Context, r Release, shared bool) {
+// records that the release can't come back. What it can't do is in the log, and
+// done in a later round. The caller holds place.
+func (w *worker) dropImage(ctx context.Context, r Release, shared bool) error {
 	if !shared {
 		if err := w.e.Builder.RemoveImage(ctx, w.app, r.Image); err != nil {
 			w.e.Log.Warn("Cannot remove the image; trying again later", "app", w.app, "release", r.Number, "error", err)
-			return
+			return err
 		}
 	}
 	// If we die here: the image is gone and the release does not say so; the
 	// next round removes what is not there, which is no error, and says so.
 	if err := w.e.Store.MarkGone(ctx, w.app, r.Number); err != nil {
 		w.e.Log.Warn("Cannot record that the image is gone", "app", w.app, "release", r.Number, "error", err)
+		return err
 	}
+	return nil
 }

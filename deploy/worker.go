@@ -21,11 +21,14 @@ type worker struct {
 	// candidate is the release that the current job is bringing up; the keeper
 	// leaves it alone. 0: none.
 	candidate int
-	draining  map[int]int // drains under way, by the release whose requests are waited for
-	gone      bool        // the app is being destroyed
-	keeper    keeper
-	traffic   traffic
-	crons     crons
+	// making: an image is being made that no release names yet, and that may be one
+	// that is there: no image of the app is removed.
+	making   bool
+	draining map[int]int // drains under way, by the release whose requests are waited for
+	gone     bool        // the app is being destroyed
+	keeper   keeper
+	traffic  traffic
+	crons    crons
 
 	// life ends when the app is destroyed, and with it what follows a switch;
 	// switches waits for that.
@@ -193,7 +196,7 @@ func (w *worker) work(ctx context.Context) {
 		w.guard(j)
 
 		w.mu.Lock()
-		w.current, w.candidate = nil, 0
+		w.current, w.candidate, w.making = nil, 0, false
 		w.mu.Unlock()
 		w.straighten() // the keeper points the router
 		w.e.tend(w.app)

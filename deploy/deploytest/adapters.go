@@ -146,7 +146,7 @@ func (a builderAdapter) Short(context.Context) (int64, error) { return a.w.short
 
 func (a runtimeAdapter) Start(_ context.Context, spec deploy.Spec) ([]deploy.Instance, error) {
 	return give(a.generation, "Start", func() ([]deploy.Instance, error) {
-		if !a.w.hasImage(spec.Release.Image) {
+		if !a.w.HasImage(spec.Release.Image) {
 			return nil, fmt.Errorf("image: %w", deploy.ErrNotFound)
 		}
 		if app, err := a.w.Store.App(context.Background(), spec.Release.App); err == nil && app.Live == spec.Release.Number && app.Active != spec.Color {

@@ -87,7 +87,7 @@ func (w *World) PatchRecord(app deploy.AppName) deploy.PatchRecord {
 type patcherAdapter struct{ *adapters }
 
 func (a patcherAdapter) Packages(_ context.Context, image string) (deploy.Inventory, error) {
-	if !a.w.hasImage(image) {
+	if !a.w.HasImage(image) {
 		return deploy.Inventory{}, deploy.ErrNotFound
 	}
 	return deploy.Inventory{Packages: []deploy.Package{{Kind: deploy.PackageRuntime, Name: "bits", Version: image}}}, nil

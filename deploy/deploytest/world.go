@@ -7,8 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -35,6 +33,10 @@ type World struct {
 	Pending func(image string) deploy.Pending
 	// Once, when set, runs what is run in throw-away containers.
 	Once func(ctx context.Context, r deploy.Release, argv []string, log io.Writer) (deploy.Exit, error)
+	// Removing, when set, is called before an image is removed.
+	Removing func(image string)
+	// MaxBuilds is how many builds may run at once, from the next Open on; 0: one.
+	MaxBuilds int
 	// Budget bounds the images of every app, from the next Open on.
 	Budget deploy.Budget
 	// Disk is how many images the disk has room for; 0: any number.
@@ -95,7 +97,7 @@ func (w *World) OpenWith(plan func(*Daemon)) *Daemon {
 	e := deploy.New(deploy.Config{
 		Store: storeAdapter{a}, Repositories: reposAdapter{a}, Builder: builderAdapter{a},
 		Runtime: runtimeAdapter{a}, Bench: benchAdapter{a}, Router: routerAdapter{a}, Patcher: patcherAdapter{a}, Inventories: w.shelf, Patches: w.shelf,
-		Domain: "test", Defaults: &settings, Budget: w.Budget, Probe: a.probe, Now: w.Now,
+		Domain: "test", Defaults: &settings, Budget: w.Budget, MaxBuilds: w.MaxBuilds, Probe: a.probe, Now: w.Now,
 		Observe: time.Millisecond, Trial: time.Millisecond, Retry: time.Millisecond, Pace: 2 * time.Millisecond,
 		Crons: storeAdapter{a},
 		Log:   slog.New(slog.NewTextHandler(io.MultiWriter(append(w.Logs, testWriter{w.t})...), &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -252,7 +254,8 @@ func (w *World) build(ctx context.Context, req deploy.BuildRequest, log io.Write
 	return deploy.Built{Image: image, Settings: s, What: "test"}, nil
 }
 
-func (w *World) hasImage(image string) bool {
+// HasImage tells whether the image is there.
+func (w *World) HasImage(image string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	_, there := w.images[image]
@@ -266,10 +269,22 @@ func (w *World) PutImage(id string, at time.Time) {
 	w.images[id] = deploy.Image{ID: id, App: "shop", Bytes: ImageBytes, CreatedAt: at}
 }
 
-func (w *World) allImages() ([]deploy.Image, error) {
+// PutForeignImage adds an image that is not ours: a Builder does not list it.
+func (w *World) PutForeignImage(id string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.Collect(maps.Values(w.images)), nil
+	w.images[id] = deploy.Image{ID: id}
+}
+
+func (w *World) allImages() (ours []deploy.Image, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, i := range w.images {
+		if i.App != "" {
+			ours = append(ours, i)
+		}
+	}
+	return ours, nil
 }
 
 // short is what is missing on a disk that has room for w.Disk images.
@@ -290,6 +305,9 @@ func (w *World) now() time.Time {
 }
 
 func (w *World) removeImage(image string) error {
+	if w.Removing != nil {
+		w.Removing(image)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.held {
