@@ -145,7 +145,7 @@ func detect(ctx context.Context, t *tree) (*plan, error) {
 			return nil, err
 		}
 		if p != nil {
-			p.why = append(p.why, alsoHere(t, i)...)
+			p.why = append(p.why, alsoHere(t, i, p)...)
 			return p, nil
 		}
 	}

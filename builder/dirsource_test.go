@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -22,13 +23,25 @@ type fsSource struct {
 
 func dirSource(dir string) fsSource { return fsSource{fs: os.DirFS(dir)} }
 
-// files makes a source of paths and contents.
+// files makes a source of paths and contents. Scripts are executable.
 func files(pairs ...string) fsSource {
 	m := fstest.MapFS{}
 	for i := 0; i < len(pairs); i += 2 {
-		m[pairs[i]] = &fstest.MapFile{Data: []byte(pairs[i+1]), Mode: 0o644}
+		mode := fs.FileMode(0o644)
+		if strings.HasPrefix(pairs[i+1], "#!") {
+			mode = 0o755
+		}
+		m[pairs[i]] = &fstest.MapFile{Data: []byte(pairs[i+1]), Mode: mode}
 	}
 	return fsSource{fs: m}
+}
+
+// notExecutable takes the scripts' bits away, as commits from Windows do.
+func notExecutable(s fsSource) fsSource {
+	for _, f := range s.fs.(fstest.MapFS) {
+		f.Mode = 0o644
+	}
+	return s
 }
 
 func (s fsSource) Files(context.Context) ([]deploy.File, error) {

@@ -58,6 +58,12 @@ var causes = []cause{
 		"correct the Dockerfile, commit and push again",
 	},
 	{
+		regexp.MustCompile(`(?:failed to reach build target|target stage) "?([\w.-]+)"?`),
+		deploy.ClassDockerfile,
+		"the Dockerfile has no stage $1, which [build] target in teal.toml names",
+		"correct it: FROM … AS $1 begins one",
+	},
+	{
 		regexp.MustCompile(`failed to read dockerfile: .*no such file`),
 		deploy.ClassDockerfile,
 		"there is no Dockerfile at the path that was asked for",

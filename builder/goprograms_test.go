@@ -115,7 +115,7 @@ func TestCommandThatCannotRunIsRefused(t *testing.T) {
 			contains(t, f.Hint, c.hint)
 		})
 	}
-	p, err := goTree(t, files("index.html", "x", "run", "", "Procfile", "web: ./run\n"))
+	p, err := goTree(t, files("index.html", "x", "run", "#!/bin/sh\n", "Procfile", "web: ./run\n"))
 	if err != nil || p.What != "Procfile" {
 		t.Errorf("a page beside a web process: %q, %v", p.What, err)
 	}

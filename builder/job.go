@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	"teal/deploy"
@@ -157,6 +158,7 @@ func (j *job) solve(ctx context.Context) (string, error) {
 		engine:     j.config.Engine,
 		upload:     j.upload(),
 		dockerfile: dockerfile,
+		target:     j.stage(),
 		args:       j.args(),
 		labels:     j.labels(),
 		tags:       []string{building},
@@ -177,7 +179,10 @@ func (j *job) solve(ctx context.Context) (string, error) {
 	switch {
 	case errors.As(err, &failed):
 		f := explain(failed, j.progress, j.happenings.tell())
-		if j.reader != "" && strings.HasPrefix(f.Reason, "Dockerfile") {
+		if heredoc.Match(j.dockerfile) && strings.Contains(f.Reason, "unknown instruction") {
+			f.Reason += ", which may stand in a heredoc (<<): this Engine's reader of Dockerfiles knows none"
+			f.Hint = `write it as RUN with && between the commands, or COPY a script; or update the Engine (23 and newer know them)`
+		} else if j.reader != "" && strings.HasPrefix(f.Reason, "Dockerfile") {
 			f.Hint = fmt.Sprintf("if that needs the reader %s, pin it by its digest: # syntax=%s@sha256:…", j.reader, j.reader)
 		}
 		j.sayFailure(f)
@@ -193,6 +198,14 @@ func (j *job) solve(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("build %s at %s: %w", j.req.App, j.req.Commit.Short(), err)
 	}
 	return image, nil
+}
+
+// stage is the one of the app's own Dockerfile that is built.
+func (j *job) stage() string {
+	if j.plan != nil || j.written != nil {
+		return ""
+	}
+	return j.manifest.Stage
 }
 
 // upload writes the context.
@@ -222,6 +235,8 @@ func (j *job) args() map[string]string {
 	}
 	return args
 }
+
+var heredoc = regexp.MustCompile(`(?mi)^\s*(?:RUN|COPY|ADD)\b.*<<-?["']?\w`)
 
 // sayFailure ends the log with the reason and, unless they stand right above,
 // the failed step's last lines: the end is where people look.

@@ -37,6 +37,7 @@ const maxManifest = 64 << 10
 //	dockerfile = "docker/Dockerfile" # default: Dockerfile, and without one what Teal finds
 //	root = "services/shop"           # directory of the app in the repository; its own teal.toml goes over this one
 //	language = "node"                # without a Dockerfile, when several would do: go, rust, java, php, ruby, python, node, static, procfile
+//	target = "production"            # the Dockerfile's stage that is run; default: the last one
 //	main = "./cmd/web"               # Go without a Dockerfile: the package to build, when there are several
 //	timeout = "20m"                  # 10s to 24h
 //	args = { FLAVOR = "plain" }      # ARGs of the Dockerfile; readable in the image's history: no secrets
@@ -89,6 +90,7 @@ const maxManifest = 64 << 10
 type Manifest struct {
 	Settings   deploy.Settings
 	Dockerfile string            // "" when the file does not say
+	Stage      string            // of the Dockerfile, that is run; "": the last one
 	Root       string            // directory of the app; "" for the repository's own
 	Language   string            // the only row of the table that is asked: "node"; "" when the file does not say
 	Main       string            // Go main package, "./cmd/web"; "" when the file does not say

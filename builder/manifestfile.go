@@ -17,6 +17,7 @@ type manifestFile struct {
 	Strategy       *string   `toml:"strategy"`
 	Build          struct {
 		Dockerfile *string           `toml:"dockerfile"`
+		Target     *string           `toml:"target"`
 		Root       *string           `toml:"root"`
 		Language   *string           `toml:"language"`
 		Main       *string           `toml:"main"`
@@ -58,7 +59,7 @@ type manifestFile struct {
 // manifestKeys are the keys that a misspelled one is compared with.
 var manifestKeys = []string{
 	"instances", "release", "release_timeout", "keep", "promote", "strategy",
-	"build", "build.dockerfile", "build.root", "build.language", "build.main", "build.timeout", "build.args",
+	"build", "build.dockerfile", "build.target", "build.root", "build.language", "build.main", "build.timeout", "build.args",
 	"probe", "probe.path", "probe.interval", "probe.timeout", "probe.start_timeout", "probe.check_interval",
 	"switch", "switch.grace", "switch.drain", "switch.stop", "switch.steps", "switch.dwell", "switch.watch", "switch.hold",
 	"volumes", "cron", "cron.name.schedule", "cron.name.command", "cron.name.timeout",
@@ -83,6 +84,7 @@ func (m *Manifest) overlay(f manifestFile) error {
 		span("release_timeout", f.ReleaseTimeout, time.Second, 24*time.Hour, &s.ReleaseTimeout),
 		number("keep", f.Keep, 0, 100, func(n int64) { s.Keep = int(n) }),
 		repoFile("build.dockerfile", f.Build.Dockerfile, &m.Dockerfile),
+		stageName(f.Build.Target, &m.Stage),
 		repoDir("build.root", f.Build.Root, &m.Root),
 		word(f.Build.Language, &m.Language),
 		mainPackage(f.Build.Main, &m.Main),

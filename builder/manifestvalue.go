@@ -185,3 +185,17 @@ func word(value *string, to *string) error {
 	}
 	return nil
 }
+
+var stagePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$`)
+
+// stageName takes build.target, the name or the number of a stage.
+func stageName(value, to *string) error {
+	if value == nil {
+		return nil
+	}
+	if !stagePattern.MatchString(*value) {
+		return fmt.Errorf("build.target is %q: the name of a stage of the Dockerfile, FROM … AS name", deploy.Clean(*value, 60))
+	}
+	*to = *value
+	return nil
+}

@@ -97,9 +97,12 @@ func (t *tree) below() []string {
 
 // alsoHere tells of rows after the one that was taken that would have gone by a
 // file of the tree as well: whoever expected the other one sees why it was not.
-func alsoHere(t *tree, taken int) []string {
+func alsoHere(t *tree, taken int, p *plan) []string {
 	var lines []string
 	for _, k := range kinds[taken+1:] {
+		if p.assets && k.key() == "node" {
+			continue
+		}
 		if name := firstOf(k.marks, t.has); name != "" {
 			lines = append(lines, fmt.Sprintf("%s is here, too: %s goes before %s. [build] language = %q in teal.toml takes the other one", name, kinds[taken].name, k.name, k.key()))
 		}

@@ -19,6 +19,7 @@ type nodeApp struct {
 	keep    string // a development dependency that the app runs with; "": none
 	npm     bool   // a command needs npm itself where the app runs
 	bun     bool   // likewise bun
+	stage   string // of the Dockerfile, where packages are installed
 }
 
 // detectNode takes a tree with a package.json: a server, or a single-page app
@@ -31,7 +32,7 @@ func detectNode(ctx context.Context, t *tree) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &nodeApp{t: t}
+	a := &nodeApp{t: t, stage: "build"}
 	if a.pkg, err = readPackageJSON(text); err != nil {
 		return nil, err
 	}

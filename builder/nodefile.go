@@ -80,7 +80,7 @@ func (a *nodeApp) installed(d *dockerfile) (packages, built bool) {
 }
 
 func (a *nodeApp) prepare(d *dockerfile) {
-	d.add("FROM " + stackPrefix + "node:" + a.line + "-build AS build")
+	d.add("FROM " + stackPrefix + "node:" + a.line + "-build AS " + a.stage)
 	d.install(a.t.apt)
 	if a.manager.setup != "" {
 		d.add("RUN " + a.manager.setup)

@@ -58,11 +58,17 @@ func detectPHP(ctx context.Context, t *tree) (*plan, error) {
 	if len(extensions) > 0 {
 		p.why = append(p.why, "extensions: "+strings.Join(extensions, " ")+", which composer.json requires")
 	}
+	made, err := findAssets(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	p.take(made)
+	p.omit = made.omit()
 	apt := append(slices.Clone(t.apt), extensions...)
 	if len(apt) == 0 {
 		p.paths = []string{"/app"}
 	}
-	p.dockerfile = phpDockerfile(version.line, serve, packages, apt)
+	p.dockerfile = phpDockerfile(version.line, serve, made, packages, apt)
 	return p, nil
 }
 
@@ -119,13 +125,14 @@ func phpExtensions(c composerJSON) []string {
 	return packages
 }
 
-func phpDockerfile(line string, serve phpServing, packages string, apt []string) string {
+func phpDockerfile(line string, serve phpServing, made *assets, packages string, apt []string) string {
 	on := stackPrefix + "php:" + line
 	var d dockerfile
+	made.stage(&d)
 	if packages != "" {
 		d.add("FROM " + on + "-build AS build")
 		d.install(apt)
-		d.add("ENV COMPOSER_ALLOW_SUPERUSER=1 COMPOSER_CACHE_DIR=/root/.cache/composer", "COPY . .")
+		d.add("ENV COMPOSER_ALLOW_SUPERUSER=1 COMPOSER_CACHE_DIR=/root/.cache/composer", made.copy(""))
 		d.cached("composer", "/root/.cache/composer", packages)
 		d.add("")
 	}
@@ -134,7 +141,7 @@ func phpDockerfile(line string, serve phpServing, packages string, apt []string)
 	if packages != "" {
 		d.add("COPY --from=build --chown=65532:65532 /app /app")
 	} else {
-		d.add("COPY --chown=65532:65532 . .")
+		d.add(made.copy("--chown=65532:65532 "))
 	}
 	// SIGWINCH has Apache answer what is under way before it ends.
 	d.add("STOPSIGNAL " + serve.stop)

@@ -19,8 +19,17 @@ type plan struct {
 	omit       []string // patterns of files that are not sent, as in .dockerignore
 	on         string   // the image that it runs on: "teal/node:24", "scratch"
 	paths      []string // see labelBuildPaths
+	assets     bool     // package.json has its part in it
 	// argv makes a command of a line of a Procfile; nil: commandOf.
 	argv func(line string) []string
+}
+
+// take adds what is to be said of the assets.
+func (p *plan) take(a *assets) {
+	if a != nil {
+		p.assets = true
+		p.why, p.warn = append(p.why, a.why...), append(p.warn, a.warn...)
+	}
 }
 
 // choose finds the Dockerfile, or writes one, and what the app declares beside it.
@@ -81,8 +90,14 @@ func (j *job) chooseDetected(ctx context.Context) error {
 	}
 	t.keep = buildContext{ignore: ignore}.keep
 	t.online = func() bool { return j.stack.online(ctx) }
+	if j.manifest.Stage != "" {
+		return failure("teal.toml names a stage of the Dockerfile, "+j.manifest.Stage+", and there is no Dockerfile", "commit it, or remove [build] target", nil, nil)
+	}
 	p, err := detect(ctx, t)
 	if err != nil {
+		return err
+	}
+	if err := t.checkScripts(ctx); err != nil {
 		return err
 	}
 	if p.on == stackPrefix+"static" && len(t.commands) > 0 {

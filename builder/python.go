@@ -19,6 +19,7 @@ type pythonApp struct {
 	pip     string   // options of pip
 	why     string
 	warn    string
+	assets  *assets
 }
 
 var pythonEntries = []string{"main.py", "app.py", "server.py", "wsgi.py", "asgi.py", "application.py", "run.py"}
@@ -46,10 +47,14 @@ func detectPython(ctx context.Context, t *tree) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	if a.assets, err = findAssets(ctx, t); err != nil {
+		return nil, err
+	}
 	p := &plan{kind: "python", what: "Python " + version.line + ": " + found + " found", on: stackPrefix + "python:" + version.line}
 	p.why = present("Python: "+found+" found, and no Dockerfile", version.why, a.why, why)
 	p.warn = present(version.warn, a.warn)
-	p.omit = []string{".venv", "venv", "**/__pycache__"}
+	p.take(a.assets)
+	p.omit = a.assets.omit(".venv", "venv", "**/__pycache__")
 	if len(t.apt) == 0 {
 		p.paths = []string{"/app"}
 	}
@@ -191,13 +196,14 @@ func asgi(app string) []string {
 func (a *pythonApp) dockerfile(line string, argv []string) string {
 	on := stackPrefix + "python:" + line
 	var d dockerfile
+	a.assets.stage(&d)
 	d.add("FROM " + on + "-build AS build")
 	d.install(a.t.apt)
 	d.add("ENV VIRTUAL_ENV=/app/.venv PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CERT=/"+bundlePath,
 		"RUN python3 -m venv --system-site-packages /app/.venv")
 	whole := a.files == nil && len(a.install) > 0
 	if whole {
-		d.add("COPY . .")
+		d.add(a.assets.copy(""))
 	} else if len(a.install) > 0 {
 		if len(a.files) > 0 {
 			d.add("COPY " + strings.Join(a.files, " ") + " ./")
@@ -211,7 +217,7 @@ func (a *pythonApp) dockerfile(line string, argv []string) string {
 	}
 	if static := a.collectStatic(); static != "" {
 		if !whole {
-			d.add("COPY . .")
+			d.add(a.assets.copy(""))
 		}
 		d.add("RUN " + static)
 		whole = true
@@ -221,7 +227,7 @@ func (a *pythonApp) dockerfile(line string, argv []string) string {
 	if whole {
 		d.add("COPY --from=build --chown=65532:65532 /app /app")
 	} else {
-		d.add("COPY --from=build /app/.venv ./.venv", "COPY --chown=65532:65532 . .")
+		d.add("COPY --from=build /app/.venv ./.venv", a.assets.copy("--chown=65532:65532 "))
 	}
 	d.run("ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PATH=/app/.venv/bin:$PATH", argv)
 	return d.String()

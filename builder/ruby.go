@@ -42,7 +42,11 @@ func detectRuby(ctx context.Context, t *tree) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := rubyApp{t: t, gemfile: gemfile, gems: gemfile + "\n" + lock, bundle: gemfile != "", locked: lock != ""}
+	made, err := findAssets(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	a := rubyApp{t: t, assets: made, gemfile: gemfile, gems: gemfile + "\n" + lock, bundle: gemfile != "", locked: lock != ""}
 	argv, why, err := a.start()
 	if err != nil {
 		return nil, err
@@ -50,6 +54,8 @@ func detectRuby(ctx context.Context, t *tree) (*plan, error) {
 	p := &plan{kind: "ruby", what: "Ruby " + version.line + ": " + found + " found", on: stackPrefix + "ruby:" + version.line, omit: []string{".bundle", "tmp", "log"}}
 	p.why = present("Ruby: "+found+" found, and no Dockerfile", version.why, a.why(), why)
 	p.warn = present(version.warn, a.warn())
+	p.take(made)
+	p.omit = made.omit(p.omit...)
 	p.dockerfile = a.dockerfile(version.line, argv)
 	if len(t.apt) == 0 && !strings.Contains(p.dockerfile, "lib") {
 		p.paths = []string{"/app"}
@@ -82,6 +88,7 @@ func rubyAsks(ctx context.Context, t *tree, gemfile, lock string) (wish, error) 
 type rubyApp struct {
 	t              *tree
 	gemfile        string
+	assets         *assets
 	gems           string // Gemfile and Gemfile.lock
 	bundle, locked bool
 }
@@ -162,6 +169,7 @@ func (a rubyApp) dockerfile(line string, argv []string) string {
 	}
 	const env = "ENV RACK_ENV=production RAILS_ENV=production RAILS_LOG_TO_STDOUT=1 RAILS_SERVE_STATIC_FILES=1 BUNDLE_PATH=vendor/bundle BUNDLE_WITHOUT=development:test BUNDLE_APP_CONFIG=/app/.bundle"
 	var d dockerfile
+	a.assets.stage(&d)
 	if a.bundle {
 		d.add("FROM " + on + "-build AS build")
 		d.install(build)
@@ -171,15 +179,19 @@ func (a rubyApp) dockerfile(line string, argv []string) string {
 			files += " .ruby-version"
 		}
 		if a.wholeGemfile() {
-			d.add("COPY . .")
+			d.add(a.assets.copy(""))
 			d.bundle(a)
 		} else {
 			d.add("COPY " + files + " ./")
 			d.bundle(a)
-			d.add("COPY . .")
+			d.add(a.assets.copy(""))
+		}
+		skip := ""
+		if a.assets != nil { // they are there already, and Node is not
+			skip = "SKIP_JS_BUILD=1 SKIP_CSS_BUILD=1 "
 		}
 		if a.has("sprockets-rails") || a.has("propshaft") {
-			d.add("RUN SECRET_KEY_BASE_DUMMY=1 bundle exec rails assets:precompile")
+			d.add("RUN SECRET_KEY_BASE_DUMMY=1 " + skip + "bundle exec rails assets:precompile")
 		}
 		d.add("")
 	}
@@ -188,7 +200,7 @@ func (a rubyApp) dockerfile(line string, argv []string) string {
 	if a.bundle {
 		d.add("COPY --from=build --chown=65532:65532 /app /app")
 	} else {
-		d.add("COPY --chown=65532:65532 . .")
+		d.add(a.assets.copy("--chown=65532:65532 "))
 	}
 	d.run(env, argv)
 	return d.String()

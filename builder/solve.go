@@ -21,6 +21,7 @@ type solve struct {
 	engine     *client.Client
 	upload     func(ctx context.Context, w io.Writer) error // writes the context as a tar stream
 	dockerfile string                                       // its path in the context
+	target     string                                       // the stage that counts; "": the last one
 	args       map[string]string
 	labels     map[string]string
 	tags       []string
@@ -95,6 +96,7 @@ func (s solve) options(session *session) build.ImageBuildOptions {
 		SessionID:     session.id,
 		RemoteContext: session.context(),
 		Dockerfile:    s.dockerfile,
+		Target:        s.target,
 		BuildArgs:     args,
 		Labels:        s.labels,
 		Tags:          s.tags,

@@ -92,7 +92,7 @@ func explainInit(line string, step deploy.Step) *deploy.Failure {
 	case "No such file or directory":
 		f.Class = deploy.ClassCommandMissing
 		f.Reason = fmt.Sprintf("the image's command %s is not there, or what it needs to run is not", m[1])
-		f.Hint = "check CMD and ENTRYPOINT; if the file is there, look for the interpreter that its first line names, for the C library it is linked with (Go: build with CGO_ENABLED=0), and whether it was built for this host's processor"
+		f.Hint = "check CMD and ENTRYPOINT; if the file is there, look for the interpreter that its first line names (lines that end as on Windows, CRLF, name one that is not there), for the C library it is linked with (Go: build with CGO_ENABLED=0), and whether it was built for this host's processor"
 	case "Permission denied":
 		f.Class = deploy.ClassCommandDenied
 		f.Reason = fmt.Sprintf("the image's command %s is not executable", m[1])
