@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -251,6 +252,9 @@ func (p *prober) ended(in Instance, began time.Time) *Failure {
 	default:
 		f.Reason = fmt.Sprintf("the app ended with exit code %d after %s", in.Exit.Code, after)
 		f.Hint = "it must keep running and listen on 0.0.0.0:$PORT (8080)"
+		if in.Exit.Code == 0 {
+			f.Hint += "; in the foreground: a program that goes to the background takes the container with it"
+		}
 	}
 	return f
 }
@@ -275,6 +279,9 @@ func (p *prober) unwell(in Instance, after time.Duration) *Failure {
 		if pe.Body != "" {
 			f.Hint += fmt.Sprintf("; its answer begins %q", pe.Body)
 		}
+		if pe.Status >= 400 && pe.Status < 500 && pe.Missing == "" {
+			f.Hint += "; [probe] path in teal.toml names another page to ask for"
+		}
 	default:
 		f.Reason = fmt.Sprintf("nothing answered on :%d within %s", Port, s.StartTimeout)
 		where := ""
@@ -296,7 +303,10 @@ func (p *prober) elsewhere(in Instance) (Class, string) {
 		return ClassNoAnswer, ""
 	}
 	if len(at) == 0 {
-		return ClassNoAnswer, "; it listens nowhere"
+		return ClassNoAnswer, "; it listens nowhere: where it only takes longer to start, raise [probe] start_timeout in teal.toml"
+	}
+	if slices.Contains(at, fmt.Sprintf("[::]:%d", Port)) {
+		return ClassNoAnswer, fmt.Sprintf("; it listens on [::]:%d for IPv6 alone", Port)
 	}
 	return ClassWrongPort, "; it listens on " + strings.Join(at, ", ")
 }
