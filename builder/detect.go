@@ -35,7 +35,7 @@ func (k kind) key() string {
 // index.html or a public/ as well, and Node last of them, as apps in other
 // languages bring a package.json for what browsers get.
 var kinds = []kind{
-	{name: "Go", looks: "go.mod at the root", marks: []string{"go.mod"}, detect: detectGo},
+	{name: "Go", looks: "go.mod at the root", marks: []string{"go.mod", "go.work"}, detect: detectGo},
 	{name: "Rust", looks: "Cargo.toml", marks: []string{"Cargo.toml"}, detect: detectRust},
 	{name: "Java", looks: "pom.xml", marks: []string{"pom.xml"}, detect: detectJava},
 	{name: "PHP", looks: "composer.json or index.php at the root, in public/ or the like", marks: []string{"composer.json", "index.php"}, detect: detectPHP},
@@ -48,10 +48,11 @@ var kinds = []kind{
 
 // tree is what a detect function looks at.
 type tree struct {
-	main string   // build.main of teal.toml
-	kind string   // build.language of teal.toml: key of the only row that is asked; "": all are
-	web  string   // the command line of the web process, where the app declares one; ""
-	apt  []string // packages of the Aptfile
+	main string    // build.main of teal.toml
+	kind string    // build.language of teal.toml: key of the only row that is asked; "": all are
+	web  string    // the command line of the web process, where the app declares one; ""
+	apt  []string  // packages of the Aptfile
+	work workspace // modules of a go.work, which stands in for the go.mod at the root
 	// commands are all that the app declares, web among them.
 	commands []command
 	// keep tells whether a build gets the file; nil: it gets all.

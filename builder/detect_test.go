@@ -33,6 +33,8 @@ func TestDetectionFindsAndSaysWhy(t *testing.T) {
 		{"main in cmd", "", files("go.mod", "module x\n", "x.go", "package x\n", "cmd/web/web.go", mainGo), "Go 1: go.mod found", "main package ./cmd/web", `"./cmd/web"]`},
 		{"toolchain line", "", files("go.mod", "module x\ngo 1.23\ntoolchain go1.25.2\n", "main.go", mainGo), "Go 1.25.2: go.mod found", "the toolchain line", ""},
 		{"chosen in teal.toml", "tools/b", files("go.mod", "module x\n", "tools/b/b.go", mainGo, "cmd/a/a.go", mainGo), "Go 1: go.mod found", "teal.toml says so", `"./tools/b"]`},
+		{"go.work", "", files("go.work", "go 1.24\n\nuse (\n\t./web // the app\n\t./lib\n)\n", "web/go.mod", "module example.org/shop\n", "web/main.go", mainGo, "lib/go.mod", "module example.org/lib\n", "lib/lib.go", "package lib\n", "old/go.mod", "module x\n", "old/main.go", mainGo, "tools/gen.go", mainGo), "Go 1.24: go.work found", "version 1.24 or newer: the go line of go.work", "\"./web\"]\n\nFROM scratch"},
+		{"go.work, name of the program", "", files("go.work", "use ./web\n", "web/go.mod", "module example.org/shop\n", "web/main.go", mainGo), "Go 1: go.work found", "main package ./web: the only one", `CMD ["/app/bin/shop"]`},
 		{"main elsewhere", "", files("go.mod", "module x\n", "x.go", "package x\n", "src/main.go", mainGo), "Go 1: go.mod found", "main package ./src: the only one", `"./src"]`},
 		{"main of go:build ignore", "", files("go.mod", "module x\n", "gen.go", "//go:build ignore\n\n"+mainGo, "cmd/a/a.go", mainGo, "cmd/a/b_test.go", mainGo), "Go 1: go.mod found", "./cmd/a", ""},
 		{"Go app with an index.html", "", files("go.mod", "module x\n", "main.go", mainGo, "index.html", "x"), "Go 1: go.mod found", "go.mod found", ""},
@@ -66,7 +68,8 @@ func TestDetectionDoesNotGuess(t *testing.T) {
 	}{
 		{"two mains", "", files("go.mod", "module x\n", "cmd/a/a.go", mainGo, "cmd/b/b.go", mainGo), "several Go main packages: ./cmd/a, ./cmd/b", `main = "./cmd/a"`},
 		{"no main", "", files("go.mod", "module x\n", "x.go", "package x\n"), "go.mod found, but no main package", "a library can't be deployed"},
-		{"two mains elsewhere", "", files("go.mod", "module x\n", "a/a.go", mainGo, "b/b.go", mainGo), "several main packages, none of them at the root or in cmd/: ./a, ./b", `main = "./a"`},
+		{"go.work without its modules", "", files("go.work", "use ./web\n"), "go.work found, and none of the modules that it uses", "[build] root"},
+		{"two mains elsewhere", "", files("go.mod", "module x\n", "a/a.go", mainGo, "b/b.go", mainGo), "several Go main packages, none of them at the root or in cmd/: ./a, ./b", `main = "./a"`},
 		{"chosen one is none", "cmd/c", files("go.mod", "module x\n", "cmd/a/a.go", mainGo), `build.main in teal.toml is "cmd/c"`, "package main"},
 		{"Staticfile's root is empty", "", files("Staticfile", "root: dist\n"), `the Staticfile's root is "dist", and there are no files in it`, "commit"},
 		{"Staticfile leads out", "", files("Staticfile", "root: ../x\n"), "Staticfile line 1", "root: directory"},

@@ -20,32 +20,41 @@ var (
 	localReplace = regexp.MustCompile(`(?m)=>\s*\.{1,2}/`)
 )
 
-// detectGo takes a tree with a go.mod at its root and a main package, at the
+// detectGo takes a tree with a go.mod or a go.work at its root and a main package, at the
 // root or in cmd/*. With several, a Procfile or teal.toml says which one starts;
 // the first one is not guessed. Where the app declares commands, all main
 // packages are built, as any of them may be meant.
 func detectGo(ctx context.Context, t *tree) (*plan, error) {
-	if !t.has("go.mod") {
+	found := firstOf([]string{"go.mod", "go.work"}, t.has)
+	if found == "" {
 		return nil, nil
 	}
-	mod, err := t.source.ReadFile(ctx, "go.mod", maxSourceFile)
+	mod, err := t.source.ReadFile(ctx, found, maxSourceFile)
 	if err != nil {
-		return nil, fmt.Errorf("read go.mod: %w", err)
+		return nil, fmt.Errorf("read %s: %w", found, err)
 	}
 	if anyPrefix(string(mod), byteOrderMark, "\xff\xfe", "\xfe\xff") {
-		return nil, failure("go.mod begins with a byte order mark, which Go refuses", "save it as plain UTF-8, without a mark (BOM), commit and push again", nil, nil)
+		return nil, failure(found+" begins with a byte order mark, which Go refuses", "save it as plain UTF-8, without a mark (BOM), commit and push again", nil, nil)
+	}
+	if found == "go.work" {
+		if t.work, err = readWorkspace(ctx, t, mod); err != nil {
+			return nil, err
+		}
+		if len(t.work) == 0 {
+			return nil, failure("go.work found, and none of the modules that it uses", "commit them, or name the directory of one in teal.toml: [build] root", nil, nil)
+		}
 	}
 	g, err := goApp(ctx, t, mod)
 	if err != nil {
 		return nil, err
 	}
 	version, asked := goVersionOf(mod)
-	p := &plan{kind: "go", on: "scratch", what: "Go " + version + ": go.mod found", argv: g.programs.argv}
-	p.why = append([]string{"Go: go.mod found, and no Dockerfile", asked}, g.why...)
+	p := &plan{kind: "go", on: "scratch", what: "Go " + version + ": " + found + " found", argv: g.programs.argv}
+	p.why = append([]string{"Go: " + found + " found, and no Dockerfile", strings.ReplaceAll(asked, "go.mod", found)}, g.why...)
 	if g.base = len(t.apt) > 0; g.base {
 		p.why = append(p.why, "runs on teal/base: there is an Aptfile")
 	}
-	c, err := needsC(ctx, t, mod)
+	c, err := needsC(ctx, t, append(t.work.text(), mod...))
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +92,7 @@ func goApp(ctx context.Context, t *tree, mod []byte) (g goBuild, err error) {
 		if err != nil {
 			return g, err
 		}
-		g.programs, g.why = goPrograms{{main, goNameOf(mod, main)}}, []string{why}
+		g.programs, g.why = goPrograms{{main, t.nameOf(mod, main)}}, []string{why}
 		g.argv = []string{goBin + g.programs[0].name}
 	}
 	if len(t.commands) == 0 {
@@ -161,7 +170,7 @@ func goMain(ctx context.Context, t *tree) (dir, why string, err error) {
 		} else if len(all) == 1 {
 			return all[0].dir, "main package " + goPath(all[0].dir) + ": the only one", nil
 		} else if len(all) > 1 {
-			return "", "", failure("go.mod found, and several main packages, none of them at the root or in cmd/: "+deploy.Clean(strings.Join(all.paths(), ", "), 200),
+			return "", "", failure("several Go main packages, none of them at the root or in cmd/: "+deploy.Clean(strings.Join(all.paths(), ", "), 200),
 				fmt.Sprintf("say in teal.toml which one to run: [build] main = %q", goPath(all[0].dir)), nil, nil)
 		}
 		return "", "", failure("go.mod found, but no main package",

@@ -54,7 +54,7 @@ func findGoPrograms(ctx context.Context, t *tree, mod []byte) (goPrograms, error
 			return nil, err
 		}
 		if ok {
-			all = append(all, goProgram{dir, goNameOf(mod, dir)})
+			all = append(all, goProgram{dir, t.nameOf(mod, dir)})
 		}
 	}
 	return all, nil
@@ -62,9 +62,12 @@ func findGoPrograms(ctx context.Context, t *tree, mod []byte) (goPrograms, error
 
 // outsideModule tells whether "./..." leaves the directory out.
 func (t *tree) outsideModule(dir string) bool {
+	if !t.inModule(dir) {
+		return true
+	}
 	for ; dir != "."; dir = path.Dir(dir) {
 		base := path.Base(dir)
-		if base == "vendor" || base == "testdata" || base[0] == '.' || base[0] == '_' || t.has(dir+"/go.mod") {
+		if base == "vendor" || base == "testdata" || base[0] == '.' || base[0] == '_' || t.has(dir+"/go.mod") && t.work[dir] == nil {
 			return true
 		}
 	}

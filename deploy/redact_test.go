@@ -19,12 +19,13 @@ const (
 )
 
 func TestSecretsAreRedactedHoweverProgramsWriteThem(t *testing.T) {
-	redact := deploy.Redactor(map[string]string{"TOKEN": oddSecret, "PEM": lineSecret, "DATABASE_URL": "postgres://shop:hunt%2Fer2222@db/x"})
+	redact := deploy.Redactor(map[string]string{"TABS": "QzRt\tV9xK2m\x01Nf8Lp", "TOKEN": oddSecret, "PEM": lineSecret, "DATABASE_URL": "postgres://shop:hunt%2Fer2222@db/x"})
 	inJSON, _ := json.Marshal(map[string]string{"token": oddSecret, "pem": lineSecret})
 	b64 := base64.StdEncoding.EncodeToString
 	folded := b64([]byte(lineSecret))
 	for name, text := range map[string]string{
 		"as it is":                 "token=" + oddSecret,
+		"cleaned first":            deploy.Clean("x QzRt\tV9xK2m\x01Nf8Lp y", 100),
 		"JSON":                     string(inJSON),
 		"Go":                       fmt.Sprintf("%q", oddSecret),
 		"URL, query":               url.QueryEscape(oddSecret),
@@ -48,7 +49,7 @@ func TestSecretsAreRedactedHoweverProgramsWriteThem(t *testing.T) {
 		"one line of several, cut": "QzRtV9xK2mNf8Lp3Wd6…",
 	} {
 		got := redact(text)
-		for _, piece := range []string{"Zq8", "mN7v", "N7vR4tY", "WnE4", "N3ZSNHRZ", "5a7138", "hunt", "QzRtV9", "MIIEv", "LS0tLS1CRUdJ", "EFAASC", "vR4tYw9"} {
+		for _, piece := range []string{"Zq8", "mN7v", "N7vR4tY", "WnE4", "N3ZSNHRZ", "5a7138", "hunt", "QzRtV9", "V9xK2m", "MIIEv", "LS0tLS1CRUdJ", "EFAASC", "vR4tYw9"} {
 			if strings.Contains(got, piece) {
 				t.Errorf("%s: %s is left of it in %s", name, piece, got)
 			}

@@ -29,7 +29,7 @@ func forms(value string) []string {
 	return all
 }
 
-// escapes are those of JSON, URLs, HTML and a shell's trace.
+// escapes are what Clean leaves of a text, and those of JSON, URLs, HTML and a shell's trace.
 func escapes(s string) []string {
 	query := url.QueryEscape(s)
 	component := strings.ReplaceAll(query, "+", "%20")
@@ -39,7 +39,7 @@ func escapes(s string) []string {
 	withHTML := string(quoted[1 : len(quoted)-1])
 	plain := strings.NewReplacer(`\u0026`, "&", `\u003c`, "<", `\u003e`, ">").Replace(withHTML)
 	return []string{
-		s, query, component, marked, url.PathEscape(s), withHTML, plain,
+		s, Clean(s, len(s)), query, component, marked, url.PathEscape(s), withHTML, plain,
 		strings.ReplaceAll(s, `'`, `'\''`), strings.ReplaceAll(s, `'`, `\'`), page, strings.NewReplacer("&#34;", "&quot;", "&#39;", "&#x27;").Replace(page),
 	}
 }
