@@ -69,8 +69,21 @@ type tree struct {
 // version chooses the version of a language.
 func (t *tree) version(language string, a wish) (chosen, error) {
 	l := languageOf(language)
-	online := l.debian != "" && t.online != nil && t.online() // the others can always be had
-	return l.choose(a, online)
+	return l.choose(a, t.onlyDebian(l))
+}
+
+// onlyDebian says why no other version of the language than Debian's can be had;
+// "": all can.
+func (t *tree) onlyDebian(l language) string {
+	switch {
+	case l.debian == "":
+		return ""
+	case l.libraries != "" && t.hasApt(l.libraries):
+		return "the Aptfile has libraries of Debian's " + l.title
+	case t.online == nil || !t.online():
+		return "no container registry answers"
+	}
+	return ""
 }
 
 // maxSourceFile is the longest file that detection reads.

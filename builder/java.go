@@ -92,7 +92,7 @@ func mavenOf(t *tree) (command, from string) {
 	case t.hasDir(".m2/repository"):
 		return "mvn --offline -Dmaven.repo.local=/app/.m2/repository" + options, "those in .m2/repository, nothing is fetched"
 	case len(runtimeOfJava(t.apt)) < len(t.apt):
-		return "mvn --offline -Dmaven.repo.local=" + javaRepository + options, "Debian's, of the Aptfile, nothing is fetched"
+		return "/usr/bin/mvn --offline -Dmaven.repo.local=" + javaRepository + options, "Debian's, of the Aptfile, nothing is fetched"
 	case t.has("mvnw") && t.has(".mvn/wrapper/maven-wrapper.properties"):
 		return "sh ./mvnw" + options, "fetched by the Maven that mvnw names"
 	}
@@ -111,7 +111,11 @@ func javaDockerfile(t *tree, line, maven string, argv []string) string {
 	on := stackPrefix + "java:" + line
 	var d dockerfile
 	d.add("FROM " + on + "-build AS build")
-	d.install(t.apt)
+	build := t.apt
+	if len(runtimeOfJava(t.apt)) < len(t.apt) { // Debian's libraries go with Debian's Maven
+		build = append([]string{"maven"}, build...)
+	}
+	d.install(build)
 	d.add("COPY . .")
 	d.cached("maven", "/root/.m2", maven+" package")
 	if t.web == "" {

@@ -93,7 +93,7 @@ func TestEveryRowOfTheTableFindsItsApps(t *testing.T) {
 		{"Ruby, native gem", files("Gemfile", "gem 'pg'\ngem 'puma'\n", "config.ru", rack), "Ruby 3.1: Gemfile found", "", "libpq-dev"},
 		{"PHP, file", files("index.php", "<?php"), "PHP 8.2: index.php found", "directory . is served by Apache", "DOCUMENT_ROOT=/app "},
 		{"PHP, public", files("composer.json", `{"require":{"slim/slim":"4"}}`, "composer.lock", "{}", "public/index.php", ""), "PHP 8.2: composer.json found", "exactly those of composer.lock", "DOCUMENT_ROOT=/app/public"},
-		{"PHP, extension", files("composer.json", `{"require":{"ext-redis":"*","ext-json":"*"}}`, "index.php", ""), "PHP 8.2: composer.json found", "extensions: php-redis, which", "/apt/install php-redis"},
+		{"PHP, extension", files("composer.json", `{"require":{"ext-redis":"*","ext-json":"*"}}`, "index.php", ""), "PHP 8.2: composer.json found", "extensions: redis, which", "/apt/install php-redis"},
 		{"PHP, Heroku's server", files("index.php", "", "web/index.php", "", "Procfile", "web: vendor/bin/heroku-php-apache2 web/\n"), "PHP 8.2: web/index.php found", "", "DOCUMENT_ROOT=/app/web"},
 		{"Java", files("pom.xml", "<project/>"), "Java 17: pom.xml found", "start: the runnable jar", "teal-jar target /out"},
 		{"Java, Procfile", files("pom.xml", "<project/>", "Procfile", "web: java -jar target/a.jar\n"), "Java 17: pom.xml found", "start: the declared web process", `CMD ["java", "-jar", "target/a.jar"]`},

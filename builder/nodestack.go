@@ -25,6 +25,20 @@ func nodeStages(prefix, version string) []string {
 	}
 }
 
+// nodeOver makes the official images as those of packages are: where apps run
+// there is node alone, and yarn comes by the lock file's version, which npm
+// refuses to install beside another one.
+func nodeOver(o official) []string {
+	const yarn = "/opt/yarn-* /usr/local/bin/yarn /usr/local/bin/yarnpkg"
+	if o.build {
+		return []string{nodeBuildEnv, "RUN rm -rf " + yarn}
+	}
+	return []string{
+		"RUN rm -rf /usr/local/lib/node_modules /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack " + yarn,
+		"ENV NODE_ENV=production",
+	}
+}
+
 func nodeLayers(_, _ string) []string {
 	return []string{
 		"COPY --from=fetch /fetched/node /usr/local/bin/node",
@@ -32,11 +46,13 @@ func nodeLayers(_, _ string) []string {
 	}
 }
 
+const nodeBuildEnv = "ENV NODE_EXTRA_CA_CERTS=/" + bundlePath + " npm_config_update_notifier=false npm_config_fund=false npm_config_audit=false"
+
 func nodeBuildLayers(_, _ string) []string {
 	return []string{
 		"COPY --from=fetch /fetched/node /usr/local/bin/node",
 		"COPY --from=fetch /fetched/npm /usr/local/lib/node_modules/npm",
-		"ENV NODE_EXTRA_CA_CERTS=/" + bundlePath + " npm_config_update_notifier=false npm_config_fund=false npm_config_audit=false",
+		nodeBuildEnv,
 		"RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm && ln -s ../lib/node_modules/npm/bin/npx-cli.js /usr/local/bin/npx",
 	}
 }

@@ -64,11 +64,10 @@ func detectPHP(ctx context.Context, t *tree) (*plan, error) {
 	}
 	p.take(made)
 	p.omit = made.omit()
-	apt := append(slices.Clone(t.apt), extensions...)
-	if len(apt) == 0 {
+	if len(t.apt)+len(extensions) == 0 {
 		p.paths = []string{"/app"}
 	}
-	p.dockerfile = phpDockerfile(version.line, serve, made, packages, apt)
+	p.dockerfile = phpDockerfile(version.line, serve, made, packages, t.apt, extensions)
 	return p, nil
 }
 
@@ -112,32 +111,42 @@ func phpPackagesOf(t *tree, c composerJSON) (command, why, warn string) {
 
 var phpBundled = regexp.MustCompile(`^ext-(core|ctype|curl|date|dom|fileinfo|filter|ftp|hash|iconv|json|libxml|mbstring|mysqli|openssl|pcre|pdo|pdo_mysql|pdo_pgsql|pdo_sqlite|pgsql|phar|posix|reflection|session|simplexml|sockets|sodium|spl|sqlite3|standard|tokenizer|xml|xmlreader|xmlwriter|zip|zlib|bcmath|opcache|zend-opcache|exif|gettext|pcntl|calendar)$`)
 
-// phpExtensions are the packages of extensions that composer.json requires and
-// the image does not have.
+// phpExtensions are the extensions that composer.json requires and the image does
+// not have.
 func phpExtensions(c composerJSON) []string {
-	var packages []string
+	var extensions []string
 	for name := range c.Require {
 		if ext, ok := strings.CutPrefix(strings.ToLower(name), "ext-"); ok && !phpBundled.MatchString("ext-"+ext) && debianPackage.MatchString("php-"+ext) {
-			packages = append(packages, "php-"+ext)
+			extensions = append(extensions, ext)
 		}
 	}
-	slices.Sort(packages)
-	return packages
+	slices.Sort(extensions)
+	return extensions
 }
 
-func phpDockerfile(line string, serve phpServing, made *assets, packages string, apt []string) string {
+// extensions installs them, in the way of the image below.
+func (d *dockerfile) extensions(names []string) {
+	if len(names) == 0 {
+		return
+	}
+	d.add(withApt(stackPrefix, "if command -v teal-php-ext >/dev/null; then teal-php-ext "+strings.Join(names, " ")+"; else /apt/install php-"+strings.Join(names, " php-")+"; fi"))
+}
+
+func phpDockerfile(line string, serve phpServing, made *assets, packages string, apt, extensions []string) string {
 	on := stackPrefix + "php:" + line
 	var d dockerfile
 	made.stage(&d)
 	if packages != "" {
 		d.add("FROM " + on + "-build AS build")
 		d.install(apt)
+		d.extensions(extensions)
 		d.add("ENV COMPOSER_ALLOW_SUPERUSER=1 COMPOSER_CACHE_DIR=/root/.cache/composer", made.copy(""))
 		d.cached("composer", "/root/.cache/composer", packages)
 		d.add("")
 	}
 	d.add("FROM " + on)
 	d.install(apt)
+	d.extensions(extensions)
 	if packages != "" {
 		d.add("COPY --from=build --chown=65532:65532 /app /app")
 	} else {

@@ -1,6 +1,9 @@
 package builder
 
-import "strings"
+import (
+	_ "embed"
+	"strings"
+)
 
 // phpPackages are what most PHP apps count on.
 var phpPackages = []string{
@@ -71,6 +74,7 @@ post_max_size = 32M
 upload_max_filesize = 32M
 opcache.validate_timestamps = 0
 session.save_path = /tmp
+include_path = .:/usr/share/php:/usr/local/lib/php
 `
 
 // phpLayers lays the configuration of Apache and PHP down.
@@ -80,6 +84,32 @@ func phpLayers(_, _ string) []string {
 			"    for dir in /etc/php/*/apache2/conf.d /usr/local/etc/php/conf.d; do if [ -d $dir ]; then " + writing(phpIni, "$dir/90-teal.ini") + "; fi; done && \\\n" +
 			"    command -v a2dismod >/dev/null && a2dismod -q mpm_event >/dev/null; rm -f /etc/apache2/mods-enabled/mpm_event.load",
 	}
+}
+
+// phpExt has further extensions in the official images.
+//
+//go:embed stackphp/teal-php-ext
+var phpExt string
+
+// composerImage is where Composer comes from beside the official images.
+const composerImage = "composer:2"
+
+// phpOver gives the official images, which have what PHP's source has by default,
+// the extensions that Debian's packages have: see phpPackages and phpBundled.
+func phpOver(o official) []string {
+	packages := []string{"libpq-dev", "libzip-dev", "tzdata"}
+	if o.build {
+		packages = append(packages, "git", "unzip")
+	}
+	lines := []string{
+		installing(o.prefix, packages...),
+		`RUN docker-php-ext-install -j "$(nproc)" bcmath calendar exif gettext mysqli pcntl pdo_mysql pdo_pgsql pgsql sockets zip && docker-php-ext-enable opcache`,
+		"RUN " + writing(phpExt, "/usr/local/bin/teal-php-ext") + " && chmod 755 /usr/local/bin/teal-php-ext",
+	}
+	if o.build {
+		lines = append(lines, "COPY --from="+composerImage+" /usr/bin/composer /usr/local/bin/composer")
+	}
+	return append(lines, phpLayers("", "")...)
 }
 
 // writing is a shell command that writes the text to a file. Old Engines know no heredocs.

@@ -191,16 +191,20 @@ func asgi(app string) []string {
 	return []string{"uvicorn", app, "--host=0.0.0.0", "--port=8080"}
 }
 
-// dockerfile installs into a virtual environment in /app, which sees Debian's
-// Python packages too: those of the Aptfile.
+// dockerfile installs into a virtual environment in /app. Where the Aptfile has
+// Debian's Python packages it is one of Debian's Python, which alone sees them.
 func (a *pythonApp) dockerfile(line string, argv []string) string {
 	on := stackPrefix + "python:" + line
 	var d dockerfile
+	python, build := "python3", a.t.apt
+	if a.t.hasApt(languageOf("python").libraries) {
+		python, build = "/usr/bin/python3", append([]string{"python3-venv"}, build...)
+	}
 	a.assets.stage(&d)
 	d.add("FROM " + on + "-build AS build")
-	d.install(a.t.apt)
+	d.install(build)
 	d.add("ENV VIRTUAL_ENV=/app/.venv PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CERT=/"+bundlePath,
-		"RUN python3 -m venv --system-site-packages /app/.venv")
+		"RUN "+python+" -m venv --system-site-packages /app/.venv")
 	whole := a.files == nil && len(a.install) > 0
 	if whole {
 		d.add(a.assets.copy(""))

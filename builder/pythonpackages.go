@@ -159,7 +159,7 @@ func (a *pythonApp) requirements(ctx context.Context, name string) {
 			loose = true
 		}
 	}
-	if loose && !a.t.hasApt("python3-") && a.wheels() == "" {
+	if loose && !a.t.hasApt(languageOf("python").libraries) && a.wheels() == "" {
 		a.warn = name + " does not pin every package with ==: every build may get other versions. pip freeze writes them down"
 	}
 }

@@ -19,8 +19,9 @@ import (
 // registry is one on loopback that serves images of one file each, as far as
 // the Engine's pull goes (OCI distribution specification, "Pull").
 type registry struct {
-	t    *testing.T
-	host string
+	t       *testing.T
+	host    string
+	silence func() // has it answer no more
 
 	mu    sync.Mutex
 	blobs map[string][]byte // by digest; manifests are blobs too
@@ -30,7 +31,7 @@ type registry struct {
 func newRegistry(t *testing.T) *registry {
 	r := &registry{t: t, blobs: map[string][]byte{}, tags: map[string]string{}}
 	server := httptest.NewServer(r)
-	r.host = strings.TrimPrefix(server.URL, "http://")
+	r.host, r.silence = strings.TrimPrefix(server.URL, "http://"), server.Close
 	t.Cleanup(func() { server.Close(); r.forget() })
 	return r
 }

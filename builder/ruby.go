@@ -167,7 +167,11 @@ func (a rubyApp) dockerfile(line string, argv []string) string {
 			build, run = append(build, n.build), append(run, n.run)
 		}
 	}
-	const env = "ENV RACK_ENV=production RAILS_ENV=production RAILS_LOG_TO_STDOUT=1 RAILS_SERVE_STATIC_FILES=1 BUNDLE_PATH=vendor/bundle BUNDLE_WITHOUT=development:test BUNDLE_APP_CONFIG=/app/.bundle"
+	env := "ENV RACK_ENV=production RAILS_ENV=production RAILS_LOG_TO_STDOUT=1 RAILS_SERVE_STATIC_FILES=1 BUNDLE_PATH=vendor/bundle BUNDLE_WITHOUT=development:test BUNDLE_APP_CONFIG=/app/.bundle"
+	if a.hasGemsOfDebian() { // which Debian's Ruby alone sees
+		build, run = append(build, "ruby-bundler", "ruby-dev"), append(run, "ruby-bundler")
+		env += " GEM_HOME=/var/lib/gems/3.1.0 PATH=/usr/bin:/bin:/usr/local/bin"
+	}
 	var d dockerfile
 	a.assets.stage(&d)
 	if a.bundle {
@@ -221,4 +225,4 @@ func (d *dockerfile) bundle(a rubyApp) {
 	d.cached("gems", "/root/.bundle/cache", command)
 }
 
-func (a rubyApp) hasGemsOfDebian() bool { return a.t.hasApt("ruby-") }
+func (a rubyApp) hasGemsOfDebian() bool { return a.t.hasApt(languageOf("ruby").libraries) }

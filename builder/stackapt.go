@@ -37,14 +37,19 @@ func (s *Stack) prepareApt(ctx context.Context, p *progress) (*product, error) {
 		namedFile{"install", aptInstall}, namedFile{"apt.conf", aptConf}, namedFile{"dpkg", aptDpkg})
 }
 
-// installing is a RUN instruction that installs Debian packages. What apt
-// fetched is kept in caches: those of Teal for stack images, and an app's own.
+// installing is a RUN instruction that installs Debian packages.
 func installing(prefix string, packages ...string) string {
+	return withApt(prefix, "/apt/install "+strings.Join(packages, " "))
+}
+
+// withApt is a RUN instruction whose command may call /apt/install. What that
+// fetched is kept in caches: those of Teal for stack images, and an app's own.
+func withApt(prefix, command string) string {
 	return strings.Join([]string{
 		"RUN --mount=from=" + prefix + "apt,target=/apt",
 		"    --mount=type=cache,id=apt-lists,sharing=locked,target=/var/lib/apt",
 		"    --mount=type=cache,id=apt-archives,sharing=locked,target=/var/cache/apt",
 		"    --mount=type=tmpfs,target=/tmp",
-		"    /apt/install " + strings.Join(packages, " "),
+		"    " + command,
 	}, " \\\n")
 }

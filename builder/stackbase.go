@@ -56,6 +56,9 @@ func (s *Stack) debian(ctx context.Context, p *progress, name string, variant []
 	if err == nil {
 		return s.debianOf(digest, files), nil
 	}
+	if err := s.keep(ctx, name, s.debianImage, err); err != nil {
+		return nil, err
+	}
 	same, err := s.upToDate(ctx, name, func(list string) string { return hashOf(list, contentsOf(files)) })
 	if err != nil || same != nil {
 		return same, err
@@ -69,6 +72,7 @@ func (s *Stack) debianOf(digest string, files []namedFile) *product {
 	return &product{
 		packages: hashOf(digest, contentsOf(files)),
 		source:   s.debianImage,
+		official: s.debianImage,
 		install: func(ctx context.Context, ref string, labels map[string]string, p *progress) error {
 			p.say("pulling %s", s.debianImage)
 			if err := s.pull(ctx, s.debianImage); err != nil {

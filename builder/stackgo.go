@@ -40,6 +40,7 @@ func (s *Stack) prepareGo(ctx context.Context, p *progress) (*product, error) {
 		return &product{
 			packages: hashOf(goLayout, digest, string(bundle)),
 			source:   s.goImage,
+			official: s.goImage,
 			install: func(ctx context.Context, ref string, labels map[string]string, p *progress) error {
 				p.say("pulling %s", s.goImage)
 				if err := s.pull(ctx, s.goImage); err != nil {
@@ -48,6 +49,9 @@ func (s *Stack) prepareGo(ctx context.Context, p *progress) (*product, error) {
 				return s.finishGo(ctx, s.goImage, ref, bundle, labels, p)
 			},
 		}, nil
+	}
+	if err := s.keep(ctx, "go", s.goImage, err); err != nil {
+		return nil, err
 	}
 	p.say("no registry answers for %s; looking for a Go toolchain", s.goImage)
 	tool, err := s.findToolchain(ctx)

@@ -18,15 +18,24 @@ type language struct {
 	// debian is the one that Debian has, for where no registry answers; "": all
 	// of them can be had there.
 	debian string
+	// libraries is what the names of Debian's packages of libraries begin with
+	// that work with Debian's version alone; "": there are none, or all take them.
+	libraries string
 	// official are the images to go on from where a registry answers.
 	official func(version string) (run, build string)
 	// packages are Debian's packages for the two images where none does.
 	packages, buildPackages []string
 	// stages, and layers after the packages, where packages are not all.
 	stages, layers, buildLayers func(prefix, version string) []string
-	over                        func(prefix, version string) []string // layers over the official images; nil: none
-	tilde                       bool                                  // "~8.1" takes 8.2, too: as composer has it, other than npm
-	show                        string                                // a command that prints title and version
+	// over are the layers that make the official image one of Teal's; nil: none.
+	over func(o official) []string
+	// aside: the official image is not Debian's, so what the layers copy from its
+	// stage "official" is laid over Teal's own base images.
+	aside bool
+	// beside is a further image that the layers of the one with compilers copy from.
+	beside string
+	tilde  bool   // "~8.1" takes 8.2, too: as composer has it, other than npm
+	show   string // a command that prints title and version
 }
 
 // languages is the table. The first image of a language is made when an app needs it.
@@ -39,8 +48,8 @@ var languages = []language{
 		packages:      []string{"openjdk-17-jre-headless"},
 		buildPackages: javaBuildPackages,
 		buildLayers:   javaBuildLayers,
-		over:          javaBuildLayers,
-		show:          `sed -n 's/^JAVA_VERSION="\(.*\)"/Java \1/p' "$(dirname "$(dirname "$(readlink -f "$(command -v java)")")")/release"`,
+		over:          javaOver, aside: true,
+		show: `sed -n 's/^JAVA_VERSION="\(.*\)"/Java \1/p' "$(dirname "$(dirname "$(readlink -f "$(command -v java)")")")/release"`,
 	},
 	{
 		name: "node", title: "Node", lines: []string{"18", "20", "22", "24", "26"}, preferred: "24",
@@ -48,7 +57,7 @@ var languages = []language{
 			return "node:" + v + "-bookworm-slim", "node:" + v + "-bookworm"
 		},
 		packages: []string{"libstdc++6"},
-		stages:   nodeStages, layers: nodeLayers, buildLayers: nodeBuildLayers,
+		stages:   nodeStages, layers: nodeLayers, buildLayers: nodeBuildLayers, over: nodeOver,
 		show: `echo "Node $(node --version | cut -c2-)"`,
 	},
 	{
@@ -57,11 +66,11 @@ var languages = []language{
 			return "php:" + v + "-apache-bookworm", "php:" + v + "-apache-bookworm"
 		},
 		packages: phpPackages, buildPackages: append(slices.Clone(phpPackages), "composer", "git", "unzip"),
-		layers: phpLayers, buildLayers: phpLayers, over: phpLayers,
+		layers: phpLayers, buildLayers: phpLayers, over: phpOver, beside: composerImage,
 		show: `php -r 'echo "PHP ", PHP_VERSION;'`,
 	},
 	{
-		name: "python", title: "Python", lines: []string{"3.9", "3.10", "3.11", "3.12", "3.13", "3.14"}, preferred: "3.11", debian: "3.11",
+		name: "python", title: "Python", lines: []string{"3.9", "3.10", "3.11", "3.12", "3.13", "3.14"}, preferred: "3.11", debian: "3.11", libraries: "python3-",
 		official: func(v string) (string, string) {
 			return "python:" + v + "-slim-bookworm", "python:" + v + "-bookworm"
 		},
@@ -70,12 +79,13 @@ var languages = []language{
 		show:          "python3 --version",
 	},
 	{
-		name: "ruby", title: "Ruby", lines: []string{"3.1", "3.2", "3.3", "3.4"}, preferred: "3.1", debian: "3.1",
+		name: "ruby", title: "Ruby", lines: []string{"3.1", "3.2", "3.3", "3.4"}, preferred: "3.1", debian: "3.1", libraries: "ruby-",
 		official: func(v string) (string, string) {
 			return "ruby:" + v + "-slim-bookworm", "ruby:" + v + "-bookworm"
 		},
 		packages:      []string{"ruby", "ruby-bundler", "tzdata"},
 		buildPackages: []string{"ruby", "ruby-bundler", "ruby-dev", "libyaml-dev", "zlib1g-dev", "libffi-dev", "libssl-dev", "tzdata"},
+		over:          rubyOver,
 		show:          `ruby -e 'puts "Ruby #{RUBY_VERSION}"'`,
 	},
 	{
@@ -83,6 +93,7 @@ var languages = []language{
 		official:      func(v string) (string, string) { return "debian:bookworm-slim", "rust:" + v + "-bookworm" },
 		packages:      []string{"libgcc-s1"},
 		buildPackages: []string{"rustc-web", "cargo-web"},
+		over:          rustOver,
 		show:          `rustc --version 2>/dev/null | cut -d ' ' -f 1,2 || true`,
 	},
 }
@@ -113,33 +124,30 @@ func (l language) recipe(version string, build bool) recipe {
 
 // prepareLanguage goes on from the official image, or from Debian's packages.
 func (s *Stack) prepareLanguage(ctx context.Context, p *progress, l language, version string, build bool) (*product, error) {
-	run, builder := l.official(version)
-	official := run
-	if build {
-		official = builder
-	}
-	digest, err := s.remoteDigest(ctx, official)
+	o := l.officialImage(s.prefix, version, build)
+	digest, err := s.remoteDigest(ctx, o.ref)
 	if err == nil {
-		return s.languageOf(official, digest, l, version), nil
+		return s.fromOfficial(l, o, digest), nil
+	}
+	if err := s.keep(ctx, l.recipe(version, build).name, o.ref, err); err != nil {
+		return nil, err
 	}
 	if l.debian != "" && l.debian != version {
-		return nil, fmt.Errorf("%s %s comes from %s, whose registry does not answer; Debian %s has %s", l.title, version, official, s.debianSuite, l.debian)
+		return nil, fmt.Errorf("%s %s comes from %s, whose registry does not answer; Debian %s has %s", l.title, version, o.ref, s.debianSuite, l.debian)
 	}
 	if l.stages == nil { // else there is more to it than Debian's packages
 		if same, err := s.sameLanguage(ctx, l, version, build); err != nil || same != nil {
 			return same, err
 		}
 	}
-	p.say("no registry answers for %s; installing from packages, which takes a minute", official)
+	p.say("no registry answers for %s; installing from packages, which takes a minute", o.ref)
 	lines := l.fromPackages(s.prefix, version, build)
 	script := strings.Join(lines, "\n") + "\n"
 	return &product{
 		script: script,
 		source: "packages of Debian " + s.debianSuite,
 		install: func(ctx context.Context, ref string, labels map[string]string, p *progress) error {
-			// The argument changes by the hour: until then what apt fetched is new enough.
-			as := s.now().UTC().Format("2006-01-02T15")
-			return s.buildWith(ctx, ref, labels, map[string]string{"AS_OF": as}, p, namedFile{"Dockerfile", []byte(script)})
+			return s.buildWith(ctx, ref, labels, s.asOf(), p, namedFile{"Dockerfile", []byte(script)})
 		},
 	}, nil
 }
@@ -153,31 +161,6 @@ func (s *Stack) sameLanguage(ctx context.Context, l language, version string, bu
 	}
 	script := strings.Join(l.fromPackages(s.prefix, version, build), "\n") + "\n"
 	return s.upToDate(ctx, name, func(list string) string { return hashOf(script, list, string(says)) })
-}
-
-// languageOf lays over the official image what generated Dockerfiles count on.
-func (s *Stack) languageOf(official, digest string, l language, version string) *product {
-	lines := []string{"FROM " + official, "COPY ca.crt /" + bundlePath}
-	if l.over != nil {
-		lines = append(lines, l.over(s.prefix, version)...)
-	}
-	lines = append(lines, l.finish()...)
-	script := strings.Join(lines, "\n") + "\n"
-	return &product{
-		packages: hashOf(script, digest),
-		source:   official,
-		install: func(ctx context.Context, ref string, labels map[string]string, p *progress) error {
-			bundle, err := caBundle(s.caFile)
-			if err != nil {
-				return err
-			}
-			p.say("pulling %s", official)
-			if err := s.pull(ctx, official); err != nil {
-				return err
-			}
-			return s.build(ctx, ref, labels, p, namedFile{"Dockerfile", []byte(script)}, namedFile{"ca.crt", bundle})
-		},
-	}
 }
 
 // fromPackages is the Dockerfile of an image of Debian's packages.
@@ -221,8 +204,7 @@ func (s *Stack) prepareBuild(_ context.Context, _ *progress) (*product, error) {
 		script: script,
 		source: "packages of Debian " + s.debianSuite,
 		install: func(ctx context.Context, ref string, labels map[string]string, p *progress) error {
-			as := s.now().UTC().Format("2006-01-02T15")
-			return s.buildWith(ctx, ref, labels, map[string]string{"AS_OF": as}, p, namedFile{"Dockerfile", []byte(script)})
+			return s.buildWith(ctx, ref, labels, s.asOf(), p, namedFile{"Dockerfile", []byte(script)})
 		},
 	}, nil
 }

@@ -15,6 +15,7 @@ const (
 	labelStack    = "teal.stack"    // its name: "go", "node:24"
 	labelPackages = "teal.packages" // what it holds: equal packages, equal value
 	labelSource   = "teal.source"   // where that came from, for a person
+	labelOfficial = "teal.official" // the official image that it was made from; "": none
 )
 
 // StackImage is one stack image that is there.

@@ -62,7 +62,7 @@ func (s *Stack) replace(ctx context.Context, r recipe, p *progress) (replaced bo
 // install makes the image and names it: what it is, and what it holds.
 func (s *Stack) install(ctx context.Context, r recipe, product *product, p *progress) error {
 	ref := s.ref(r)
-	labels := map[string]string{labelStack: r.name, labelPackages: product.packages, labelSource: product.source}
+	labels := map[string]string{labelStack: r.name, labelPackages: product.packages, labelSource: product.source, labelOfficial: product.official}
 	if err := product.install(ctx, ref, labels, p); err != nil {
 		return err
 	}

@@ -29,6 +29,8 @@ type product struct {
 	// script is part of packages when those are read off a candidate.
 	script string
 	source string
+	// official is the image of a registry that it is made from; "": there is none.
+	official string
 	// install makes the image with the labels and gives it the name, tag included.
 	install func(ctx context.Context, ref string, labels map[string]string, p *progress) error
 	close   func() // removes what prepare left; may be nil

@@ -29,10 +29,11 @@ type chosen struct {
 // preferred one when it fits, else the newest that does. One that is asked for to
 // the last digit gets its line, with the newest fixes, and a warning says so. When
 // nothing fits, Debian's version is taken where it differs in the minor number
-// only; else it is a failure that says what to do.
-func (l language) choose(a wish, online bool) (chosen, error) {
+// only; else it is a failure that says what to do. only says why none but Debian's
+// can be had; "": all can.
+func (l language) choose(a wish, only string) (chosen, error) {
 	can, prefer := l.lines, l.preferred
-	if l.debian != "" && !online {
+	if only != "" {
 		can, prefer = []string{l.debian}, l.debian
 	}
 	if a.constraint == "" {
@@ -56,19 +57,19 @@ func (l language) choose(a wish, online bool) (chosen, error) {
 			}, nil
 		}
 	}
-	if l.debian != "" && !online && !l.known(a.constraint) {
+	if only != "" && !l.known(a.constraint) {
 		return chosen{}, failure(fmt.Sprintf("%s, and there is no such %s: Teal knows %s", says, l.title, strings.Join(l.lines, ", ")),
-			fmt.Sprintf("ask for one of them, or bring a Dockerfile; here is %s alone, as no container registry answers", prefer), nil, nil)
+			fmt.Sprintf("ask for one of them, or bring a Dockerfile; here is %s alone, as %s", prefer, only), nil, nil)
 	}
-	if pinned.MatchString(a.constraint) && l.debian != "" && !online && major(a.constraint) == major(prefer) {
+	if pinned.MatchString(a.constraint) && only != "" && major(a.constraint) == major(prefer) {
 		return chosen{
-			line: prefer, why: fmt.Sprintf("%s %s: the only one without a container registry", l.title, prefer),
-			warn: fmt.Sprintf("%s, but no container registry answers and Debian has %s %s: that is used. Test with it, or let the server reach a registry", says, l.title, prefer),
+			line: prefer, why: fmt.Sprintf("%s %s: Debian's, as %s", l.title, prefer, only),
+			warn: fmt.Sprintf("%s, but %s and Debian has %s %s: that is used. Test with it", says, only, l.title, prefer),
 		}, nil
 	}
 	hint := "ask for one of them, or bring a Dockerfile"
-	if l.debian != "" && !online {
-		hint = "other versions come from a container registry, and none answers: " + hint
+	if only != "" {
+		hint = only + ", and Debian has no other version: " + hint
 	}
 	return chosen{}, failure(fmt.Sprintf("%s, and there is %s %s", says, l.title, strings.Join(can, ", ")), hint, nil, nil)
 }
