@@ -36,11 +36,30 @@ func (b *Builder) Patch(ctx context.Context, req deploy.PatchRequest, log io.Wri
 		return deploy.Patched{}, err
 	}
 	patched := deploy.Patched{Built: built, Remedy: "built anew on " + rebuiltOn(from)}
-	patched.Foreign = len(req.Pending.Bases)+len(req.Pending.Unknown) > 0 && (from.kind == kindDockerfile || from.kind == "")
+	if patched.Foreign, err = b.otherBases(ctx, from, built.Image); err != nil {
+		return deploy.Patched{}, err
+	}
 	if !built.Settings.Patch.Layer {
 		return patched, nil
 	}
 	return b.layered(ctx, req, patched, log)
+}
+
+// otherBases tells whether the image was built on other base images than was
+// noted of the one before. One that could not be looked at is the one that is here,
+// and of one that was not noted nothing is known.
+func (b *Builder) otherBases(ctx context.Context, before origin, image string) (bool, error) {
+	found, err := b.config.Engine.ImageInspect(ctx, image)
+	if err != nil {
+		return false, fmt.Errorf("look at image %s: %w", image, engineError(ctx, b.config.Engine, err))
+	}
+	after := originOf(found)
+	for _, ref := range after.names() {
+		if was, noted := before.bases[ref]; noted && was.ID != after.bases[ref].ID {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // anew is the build of the live commit. With updates known, every step runs

@@ -3,6 +3,8 @@ package builder
 import (
 	"strings"
 	"testing"
+
+	"teal/deploy"
 )
 
 func TestRefreshWithUnchangedBaseMakesTheSameImage(t *testing.T) {
@@ -87,4 +89,44 @@ func TestStackThatCannotBeRefreshedIsUsedAsItIs(t *testing.T) {
 	req.Refresh = true
 	_, log := b.build(req)
 	contains(t, log, "cannot refresh the stack image teal/base", "mmdebstrap", "going on with the one that is here")
+}
+
+// TestPatchOfAnImageWithoutPackagesWhoseRegistryIsSilentStandsOnTheSameBase: built
+// anew from a cache that forgot it, the image has other bits, and nothing says that
+// they are better.
+func TestPatchOfAnImageWithoutPackagesWhoseRegistryIsSilentStandsOnTheSameBase(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	registry := newRegistry(t)
+	base := registry.push("base", b.ns+" old")
+	req := request(withTool(nil, "FROM "+base, "COPY --from=tool /tool /tool", `RUN ["/tool", "write", "/made", "`+b.ns+`"]`))
+	built, _ := b.build(req)
+	live := deploy.Release{App: "shop", Number: 1, Image: built.Image, Settings: built.Settings}
+	patch := func() (deploy.Patched, deploy.Pending) {
+		t.Helper()
+		found, err := b.Pending(t.Context(), live.Image)
+		if err != nil {
+			t.Fatal(err)
+		}
+		anew := req
+		anew.Refresh, anew.NoCache = true, true
+		var log lockedBuffer
+		patched, err := b.Patch(t.Context(), deploy.PatchRequest{BuildRequest: anew, Live: live, Pending: found[0]}, &log)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, log.String())
+		}
+		return patched, found[0]
+	}
+	registry.push("base", b.ns+" new")
+	if patched, pending := patch(); !patched.Foreign || len(pending.Bases) != 1 {
+		t.Errorf("a newer base: %+v, %s", patched, pending)
+	}
+	// The one that is here now is newer than the live image's; from now on it counts.
+	built, _ = b.build(req)
+	live.Image = built.Image
+	registry.silence()
+	patched, pending := patch()
+	if patched.Foreign || patched.Image == live.Image || len(pending.Unknown) == 0 {
+		t.Errorf("a silent registry: %+v, live is %s, pending %s", patched, live.Image, pending)
+	}
 }

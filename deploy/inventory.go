@@ -151,6 +151,16 @@ type Change struct {
 	Source string `json:"source,omitempty"`
 }
 
+// ofSystem tells whether it is one of the operating system or the language, which
+// come with base images, and not of the app's libraries.
+func (c Change) ofSystem() bool {
+	switch c.Kind {
+	case PackageDeb, PackageApk, PackageRPM, PackageRuntime:
+		return true
+	}
+	return false
+}
+
 // String writes "openssl 3.0.15-1 → 3.0.17-1".
 func (c Change) String() string {
 	switch {

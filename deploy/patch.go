@@ -121,7 +121,8 @@ type PatchRequest struct {
 type Patched struct {
 	Built
 	Remedy string // what was done: "rebased onto teal/python"
-	// Foreign: a base image from outside has changed, whose content no list may name.
+	// Foreign: it stands on another base image than the live one, whose content no
+	// list may name.
 	Foreign bool
 }
 
@@ -228,7 +229,7 @@ func (w *worker) makePatched(j *job, live Release, pending Pending) (Release, er
 		return Release{}, err
 	}
 	changes := Compare(before, after)
-	if !differs(live, patched, before, changes) {
+	if !differs(live, patched, before, changes, pending) {
 		w.dropUnused(live, patched.Image)
 		return Release{}, errors.Join(errSame, &interruption{Canceled, stale(pending, patched)})
 	}
@@ -268,9 +269,15 @@ func (w *worker) remedy(j *job, req PatchRequest) (Patched, error) {
 
 // differs tells whether the patched image is worth a deployment. Package lists
 // decide; where an image has no system whose packages could be listed, a newer
-// base image may have changed what no list names, and its bits decide.
-func differs(live Release, patched Patched, before Inventory, changes []Change) bool {
-	if len(changes) > 0 {
+// base image may have changed what no list names, and its bits decide. When there
+// was no update, and it was built anew only because something could not be told,
+// the system's packages alone count: no app gets other libraries, or other bits of
+// the same, since a registry was silent.
+func differs(live Release, patched Patched, before Inventory, changes []Change, p Pending) bool {
+	switch {
+	case len(p.Changes)+len(p.Bases) == 0 && !patched.Foreign:
+		return slices.ContainsFunc(changes, Change.ofSystem)
+	case len(changes) > 0:
 		return true
 	}
 	return patched.Image != live.Image && !before.HasSystem() && patched.Foreign
@@ -282,7 +289,7 @@ var errSame = errors.New("built anew it holds the same packages")
 // stale says why nothing came of a patch.
 func stale(p Pending, patched Patched) string {
 	if len(p.Changes) == 0 {
-		return fmt.Sprintf("no updates: %s, it holds the same packages", patched.Remedy)
+		return fmt.Sprintf("no updates: %s, it holds the same packages of the system", patched.Remedy)
 	}
 	text := fmt.Sprintf("%s, it holds the same packages, although there are %d updates (%s): neither the base image nor the app's own steps bring them",
 		patched.Remedy, len(p.Changes), Brief(p.Changes))

@@ -26,6 +26,9 @@ type stackFlags struct {
 	DockerHost string `help:"Container engine. Default: DOCKER_HOST, or the local socket." env:"DOCKER_HOST"`
 	CAFile     string `help:"Further certificate authorities (PEM) that builds trust." env:"TEAL_CA_FILE" name:"ca-file"`
 	GoProxy    string `help:"Go module proxy (URL) that the toolchain of teal/go comes from when this machine has no Go and no registry answers." env:"TEAL_GO_PROXY"`
+
+	RegistryConfig string `help:"Docker configuration file (config.json) with credentials for registries that base images come from." env:"TEAL_REGISTRY_CONFIG"`
+	RegistryMirror string `help:"Registry (host, or host:port) that has copies of Docker Hub's images; it is asked first." env:"TEAL_REGISTRY_MIRROR"`
 }
 
 type stackBuild struct {
@@ -98,7 +101,9 @@ func (s stackFlags) builder(t *terminal) (*builder.Builder, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return builder.New(builder.Config{Engine: engine, Namespace: namespace, CAFile: s.CAFile, GoProxy: s.GoProxy}), func() { _ = engine.Close() }, nil
+	return builder.New(builder.Config{
+		Engine: engine, Namespace: namespace, CAFile: s.CAFile, GoProxy: s.GoProxy, RegistryConfig: s.RegistryConfig, Mirror: s.RegistryMirror,
+	}), func() { _ = engine.Close() }, nil
 }
 
 // stackImages lists the base images for the command over SSH.

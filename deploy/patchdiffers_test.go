@@ -1,0 +1,34 @@
+package deploy
+
+import "testing"
+
+func TestBuildAnewShipsNothingOnlyBecauseSomethingCouldNotBeTold(t *testing.T) {
+	live := Release{Image: "sha256:old"}
+	unknown := Pending{Unknown: []string{"whether there is a newer base:1: its registry does not answer"}}
+	known := Pending{Changes: []Change{{Kind: PackageDeb, Name: "openssl", Old: "1", New: "2"}}}
+	newer := Pending{Bases: []string{"base:1"}}
+	system := Inventory{Packages: []Package{{Kind: PackageDeb, Name: "openssl", Version: "1"}}}
+	library, openssl := []Change{{Kind: PackagePyPI, Name: "flask", Old: "3.0", New: "3.1"}}, known.Changes
+	for _, c := range []struct {
+		name    string
+		image   string
+		foreign bool
+		before  Inventory
+		changes []Change
+		pending Pending
+		want    bool
+	}{
+		{"other bits, nothing known", "sha256:new", false, Inventory{}, nil, unknown, false},
+		{"other bits, and a newer base was found and not fetched", "sha256:new", false, Inventory{}, nil, newer, false},
+		{"other bits on another base", "sha256:new", true, Inventory{}, nil, unknown, true},
+		{"the same bits on another base", "sha256:old", true, Inventory{}, nil, newer, false},
+		{"other bits with the same packages", "sha256:new", true, system, nil, newer, false},
+		{"another library, nothing known", "sha256:new", false, system, library, unknown, false},
+		{"another library with an update", "sha256:new", false, system, append(library, openssl...), known, true},
+		{"an update that no archive told", "sha256:new", false, system, openssl, unknown, true},
+	} {
+		if got := differs(live, Patched{Built: Built{Image: c.image}, Foreign: c.foreign}, c.before, c.changes, c.pending); got != c.want {
+			t.Errorf("%s: %t, not %t", c.name, got, c.want)
+		}
+	}
+}
