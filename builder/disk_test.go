@@ -4,11 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -106,16 +102,9 @@ type trimWatch struct {
 func newTrimWatch(t *testing.T) *trimWatch {
 	t.Helper()
 	w := &trimWatch{t: t}
-	socket, _ := strings.CutPrefix(testEngine(t).DaemonHost(), "unix://")
-	behind := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "engine"})
-	behind.FlushInterval = -1
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-	}}
-	behind.Transport = transport
-	front := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+	w.engine = engineBehind(t, func(out http.ResponseWriter, r *http.Request, engine http.Handler) {
 		if !strings.HasSuffix(r.URL.Path, "/build/prune") {
-			behind.ServeHTTP(out, r)
+			engine.ServeHTTP(out, r)
 			return
 		}
 		w.mu.Lock()
@@ -127,16 +116,6 @@ func newTrimWatch(t *testing.T) *trimWatch {
 		}
 		out.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(out, `{"CachesDeleted": null, "SpaceReclaimed": 0}`)
-	}))
-	engine, err := client.NewClientWithOpts(client.WithHost("tcp://"+front.Listener.Addr().String()), client.WithAPIVersionNegotiation())
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.engine = engine
-	t.Cleanup(func() {
-		_ = engine.Close()
-		front.Close()
-		transport.CloseIdleConnections()
 	})
 	return w
 }

@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -14,21 +15,39 @@ import (
 const (
 	houseFirst = 10 * time.Minute // after the start, when the recovery is over
 	houseEvery = 24 * time.Hour
+	houseAgain = time.Hour // when the Engine was away
 	houseLimit = time.Hour
 )
 
-// keepHouse calls Daily until ctx ends. Daily says what it did not manage, and
-// tomorrow is another day.
+// keepHouse calls Daily until ctx ends. It goes by the clock on the wall: a day
+// that a machine slept through is made up, once. Daily says what it did not
+// manage, and tomorrow is another day.
 func (s *Scheduler) keepHouse(ctx context.Context) {
-	for pause := houseFirst; sleep(ctx, pause); pause = houseEvery {
-		begun := s.c.Now()
-		if err := s.daily(ctx); err != nil {
-			s.c.Log.Warn("housekeeping failed; it is tried again tomorrow", "error", err)
+	due := s.wall().Add(houseFirst)
+	for sleep(ctx, min(look, max(0, due.Sub(s.wall())))) {
+		now := s.wall()
+		if latest := now.Add(houseEvery); due.After(latest) { // the clock was set back
+			due = latest
+		}
+		if now.Before(due) {
 			continue
 		}
-		s.c.Log.Debug("housekeeping done", "duration", s.c.Now().Sub(begun))
+		pause := houseEvery
+		switch err := s.daily(ctx); {
+		case err == nil:
+			s.c.Log.Debug("housekeeping done", "duration", s.wall().Sub(now))
+		case errors.Is(err, deploy.ErrEngineAway):
+			pause = houseAgain
+			s.c.Log.Warn("housekeeping failed; it is tried again in an hour", "error", err)
+		default:
+			s.c.Log.Warn("housekeeping failed; it is tried again tomorrow", "error", err)
+		}
+		due = s.wall().Add(pause)
 	}
 }
+
+// wall is the time without the monotonic clock, which stands still while the machine sleeps.
+func (s *Scheduler) wall() time.Time { return s.c.Now().Round(0) }
 
 func (s *Scheduler) daily(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, houseLimit)

@@ -374,6 +374,64 @@ func TestNothingRunsThatCannotBeMarked(t *testing.T) {
 	})
 }
 
+func TestHousekeepingThatWasSleptThroughIsMadeUpOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := at(t, "2026-11-20T03:00:00Z")
+		var done []string
+		daily := func(c *Config) {
+			c.Daily = func(context.Context) error {
+				done = append(done, w.now().Format("02T15:04"))
+				return nil
+			}
+		}
+		w.during(daily, func(*Scheduler) {
+			time.Sleep(time.Hour)
+			w.jump(3 * day) // the machine slept
+			time.Sleep(25 * time.Hour)
+		})
+		time.Sleep(day) // Teal is down
+		w.live(time.Hour, daily)
+		if want := []string{"20T03:10", "23T04:00", "24T04:00", "25T05:10"}; !slices.Equal(done, want) {
+			t.Errorf("done at %q, want %q", done, want)
+		}
+	})
+}
+
+func TestHousekeepingIsDoneWithinADayOfAClockThatIsSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := at(t, "2026-11-20T03:00:00Z")
+		calls := 0
+		w.during(func(c *Config) {
+			c.Daily = func(context.Context) error { calls++; return nil }
+		}, func(*Scheduler) {
+			time.Sleep(time.Hour)
+			w.jump(-365 * day)
+			time.Sleep(25 * time.Hour)
+		})
+		if calls != 2 {
+			t.Errorf("housekeeping was done %d times, want 2", calls)
+		}
+	})
+}
+
+func TestHousekeepingIsTriedAgainSoonWhenTheEngineWasAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := at(t, "2026-11-20T03:00:00Z")
+		calls := 0
+		w.live(12*time.Hour, func(c *Config) {
+			c.Daily = func(context.Context) error {
+				if calls++; calls <= 2 {
+					return fmt.Errorf("refresh: %w", deploy.ErrEngineAway)
+				}
+				return nil
+			}
+		})
+		if calls != 3 {
+			t.Errorf("housekeeping was done %d times, want 3: twice in vain", calls)
+		}
+	})
+}
+
 func TestHousekeepingRunsEachDayAndSurvivesAPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := at(t, "2026-11-20T03:00:00Z")
