@@ -63,7 +63,27 @@ func (e *Engine) acrossMigration(ctx context.Context, app App, r Release, meant 
 	case blocks(live, r) && !meant:
 		return "", fmt.Errorf("%w: %s", ErrAcross, between)
 	}
-	return "across a migration: " + between, nil
+	return acrossNote + between, nil
+}
+
+// acrossNote begins the note of a rollback across a migration.
+const acrossNote = "across a migration: "
+
+// stillAcross ends a rollback that was asked for before a migration went live: who
+// asked had no say about that one.
+func (w *worker) stillAcross(ctx context.Context, app App, r Release, d Deployment) error {
+	if d.Cause != CauseRollback || app.Live == 0 {
+		return nil
+	}
+	live, err := w.e.Store.Release(ctx, w.app, app.Live)
+	if err != nil {
+		return err
+	}
+	between := Crossing(live, r)
+	if between == "" || !blocks(live, r) || d.Note == acrossNote+between {
+		return nil
+	}
+	return &interruption{Canceled, fmt.Sprintf("%s went live meanwhile, and %s: %s", live.Name(), ErrAcross, between)}
 }
 
 // staysAcross tells whether a migration forbids to go back; then people are told

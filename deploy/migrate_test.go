@@ -46,6 +46,23 @@ func TestRollbackAcrossAMigrationThatBlocksNeedsSomeoneWhoMeansIt(t *testing.T) 
 	}
 }
 
+// TestRollbackThatWaitsForAMigrationToGoLiveIsNotMade: when it was asked for there
+// was none in between.
+func TestRollbackThatWaitsForAMigrationToGoLiveIsNotMade(t *testing.T) {
+	w := deploytest.New(t)
+	d, ctx := w.Open(), within(t)
+	mustPush(ctx, t, d, "one", deploy.Live)
+	mustPush(ctx, t, d, "two", deploy.Live)
+	asked := make(chan deploy.Deployment, 1)
+	d.Before("Activate", func() { asked <- mustRollback(ctx, t, d, 1) })
+	mustPush(ctx, t, d, "three blocks mark names", deploy.Live)
+	dep := mustWait(ctx, t, d, <-asked, deploy.Canceled)
+	if !strings.Contains(dep.Note, "v3 went live meanwhile, and a migration lies between: v3 has the migration mark") {
+		t.Errorf("note %q", dep.Note)
+	}
+	wantAnswer(t, d, "v3")
+}
+
 func TestWatchDoesNotGoBackAcrossAMigrationThatBlocks(t *testing.T) {
 	w := deploytest.New(t)
 	d := w.Open()

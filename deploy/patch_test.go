@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -256,9 +257,19 @@ func TestDryRunChangesNoAppAndSaysWhatHoldsTheSchedule(t *testing.T) {
 	}
 	mustPush(ctx, t, d, "one", deploy.Live)
 	mustPush(ctx, t, d, "two", deploy.Live)
+	w.RefreshBases() // a patch would bring another image
+	stands := func() string {
+		app, _ := w.Store.App(ctx, "shop")
+		releases, _ := w.Store.Releases(ctx, "shop")
+		return fmt.Sprint(app, len(releases), w.Runtime.All(), w.Images(), len(w.Store.Events()), d.Calls("CreateDeployment"), d.Calls("Build"), d.Calls("Once"))
+	}
+	before := stands()
 	plan, err := d.PlanPatch(ctx, "shop")
 	if err != nil || len(plan.Pending.Changes) != 1 || plan.Held != "" || plan.Live.Number != 2 {
 		t.Fatalf("%+v, %v", plan, err)
+	}
+	if after := stands(); after != before {
+		t.Errorf("%s became %s", before, after)
 	}
 	mustWait(ctx, t, d, mustRollback(ctx, t, d, 0), deploy.Live)
 	if plan, err = d.PlanPatch(ctx, "shop"); err != nil || !strings.Contains(plan.Held, "waits for the next push") {

@@ -224,6 +224,9 @@ func (w *worker) rollback(j *job) error {
 	if r.Number == app.Live {
 		return alreadyLive(r)
 	}
+	if err := w.stillAcross(ctx, app, r, d); err != nil {
+		return err
+	}
 	if d.Cause == CauseRollback && d.Note != "" {
 		j.journal.say("==> Careful: %s", d.Note)
 	}

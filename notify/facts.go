@@ -48,6 +48,9 @@ func (c Config) describe(a deploy.Alert) facts {
 	}
 	what := action(a)
 	reason := deploy.Clean(a.Failure.Reason, 100)
+	if a.Failure.Step == deploy.StepRelease { // "exit code 1" does not say of what
+		reason = deploy.Clean(fmt.Sprintf("%s: %s", a.Failure.Step, a.Failure.Reason), 100)
+	}
 	f := facts{
 		Subject: deploy.Clean(fmt.Sprintf("[teal] %s: %s failed: %s (%s)", a.App, what, reason, serving(a)), 250),
 		Title:   fmt.Sprintf("%s: %s failed: %s", a.App, what, reason),
@@ -62,7 +65,7 @@ func (c Config) describe(a deploy.Alert) facts {
 	}
 	f.add("Phase", deploy.Clean(string(a.Failure.Step), 40))
 	f.figures(a.Failure.Regression)
-	if whole := deploy.Clean(a.Failure.Reason, 600); whole != reason {
+	if whole := deploy.Clean(a.Failure.Reason, 600); !strings.HasSuffix(reason, whole) {
 		f.add("Reason", whole)
 	}
 	if a.Commit.ID != "" {
