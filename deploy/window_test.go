@@ -2,6 +2,8 @@ package deploy_test
 
 import (
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +69,49 @@ func TestWindowOpensEveryDayForItsLengthWhateverTheClockDoes(t *testing.T) {
 	for _, bad := range []string{"2:00-05:00", "02:00", "02:00-02:00", "25:00-26:00", "02:00–05:00", "night"} {
 		if _, err := deploy.ParseWindow(bad); !errors.Is(err, deploy.ErrBadName) {
 			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+// TestWindowIsOpenWhenItIsSaidToOpenInEveryZone at random moments near and far from
+// those at which clocks are moved, and within a day and the jump.
+func TestWindowIsOpenWhenItIsSaidToOpenInEveryZone(t *testing.T) {
+	seed := rand.Uint64()
+	r := rand.New(rand.NewPCG(seed, 1))
+	var zones []*time.Location
+	for _, name := range []string{
+		"UTC", "Europe/Paris", "America/New_York", "America/Santiago", "America/Havana", "America/St_Johns", "Asia/Beirut", "Asia/Kathmandu",
+		"Atlantic/Azores", "Australia/Lord_Howe", "Antarctica/Troll", "Africa/Casablanca", "Pacific/Apia", "Pacific/Kwajalein", "Europe/Lisbon",
+	} {
+		zone, err := time.LoadLocation(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		zones = append(zones, zone)
+	}
+	first := time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)
+	for range 3000 {
+		zone := zones[r.IntN(len(zones))]
+		at := first.Add(time.Duration(r.Int64N(70 * 365 * 24 * int64(time.Hour))))
+		if _, end := at.In(zone).ZoneBounds(); r.IntN(2) == 0 && !end.IsZero() {
+			at = end.Add(time.Duration(r.Int64N(int64(6*time.Hour))) - 3*time.Hour)
+		}
+		text := fmt.Sprintf("%02d:%02d-%02d:%02d", r.IntN(24), r.IntN(60), r.IntN(24), r.IntN(60))
+		w, err := deploy.ParseWindow(text)
+		if err != nil {
+			continue // of no length
+		}
+		next := w.Next(at, zone)
+		if next.Before(at) || next.Sub(at) > 49*time.Hour || w.Left(next, zone) <= 0 || w.Left(next, zone) > 49*time.Hour {
+			t.Fatalf("seed %d: window %s in %s: from %s it opens %s, for %s", seed, text, zone, at.In(zone), next.In(zone), w.Left(next, zone))
+		}
+		wall := deploy.OnWall(at, zone)
+		from, to := deploy.WallShows(wall, zone)
+		if from.After(at) || to.Before(at) {
+			t.Fatalf("seed %d: in %s the clock shows %s at %s, and is said to first at %s and last at %s", seed, zone, wall, at, from, to)
+		}
+		if later, _ := deploy.WallShows(wall.Add(time.Minute), zone); later.Before(from) {
+			t.Fatalf("seed %d: in %s a minute after %s is before it", seed, zone, wall)
 		}
 	}
 }

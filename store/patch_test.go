@@ -19,6 +19,7 @@ func TestWhatPatchRunsFoundIsRemembered(t *testing.T) {
 		Release: 3, CheckedAt: f.clock.Now(), Failures: 2, FailedKey: "abc", NotBefore: f.clock.Now().Add(time.Hour),
 		IdleKey: "def", IdleRelease: 3, IdleUntil: f.clock.Now().Add(24 * time.Hour),
 		Pending: deploy.Pending{Changes: changes, Bases: []string{"debian:12"}, Contents: []string{"sha256:1"}, Unknown: []string{"rpm"}, Remedy: "rebuild", Stack: "teal/go"},
+		Stack:   "teal/go", FailedAt: f.clock.Now(),
 	}
 	ok(t, f.SetPatchRecord(t.Context(), "shop", deploy.PatchRecord{Release: 1}))
 	ok(t, f.SetPatchRecord(t.Context(), "shop", want))
