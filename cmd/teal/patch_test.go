@@ -114,24 +114,32 @@ func (b base) is(text string) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	var root bytes.Buffer
-	w := tar.NewWriter(&root)
-	for _, f := range []struct {
-		name string
-		mode int64
-		text []byte
-	}{{"vict", 0o755, program}, {"base", 0o644, []byte(text)}} {
+	b.load(tarOf(b.t, tarFile{"vict", 0o755, program}, tarFile{"base", 0o644, []byte(text)}))
+}
+
+// tarFile is a file of an archive.
+type tarFile struct {
+	name string
+	mode int64
+	text []byte
+}
+
+func tarOf(t *testing.T, files ...tarFile) io.Reader {
+	t.Helper()
+	var all bytes.Buffer
+	w := tar.NewWriter(&all)
+	for _, f := range files {
 		if err := w.WriteHeader(&tar.Header{Name: f.name, Mode: f.mode, Size: int64(len(f.text)), Typeflag: tar.TypeReg}); err != nil {
-			b.t.Fatal(err)
+			t.Fatal(err)
 		}
 		if _, err := w.Write(f.text); err != nil {
-			b.t.Fatal(err)
+			t.Fatal(err)
 		}
 	}
 	if err := w.Close(); err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
-	b.load(&root)
+	return &all
 }
 
 // load imports a root file system under the image's name.

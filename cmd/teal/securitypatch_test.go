@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,12 +22,19 @@ import (
 // suite. It stays from run to run: what is in it hardly changes.
 const oldBase = "teal-e2e/main-only:bookworm"
 
+// stackTurn is held while stack images are old: a patch run of another test
+// would bring them up to date before an app was built on them.
+var stackTurn sync.Mutex
+
 // TestScheduledRunUpgradesRealPackagesAndDeploysOnlyWhatWorks: an app on a base
 // without Debian's security updates is brought up to date by the schedule, under
 // load, and no request fails; one that the updates break stays as it was, and one
 // mail tells of it. The next run finds nothing to do.
 func TestScheduledRunUpgradesRealPackagesAndDeploysOnlyWhatWorks(t *testing.T) {
 	t.Parallel()
+	stackTurn.Lock()
+	done := sync.OnceFunc(stackTurn.Unlock)
+	t.Cleanup(done)
 	useOldBase(t)
 	box := newMailbox(t)
 	box.open()
@@ -35,6 +43,7 @@ func TestScheduledRunUpgradesRealPackagesAndDeploysOnlyWhatWorks(t *testing.T) {
 	good.onStack()
 	brittle := w.app(t, "anna", "brittle")
 	brittle.onStack("-needs", "Version: "+good.packageVersion("libssl3"))
+	done()
 
 	l := startLoad(good, 10)
 	began := time.Now()
@@ -135,49 +144,52 @@ func useOldBase(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	if _, err := engine.ImageInspect(ctx, oldBase); err != nil {
-		makeOldBase(ctx, t)
+		makeMainOnly(ctx, t, oldBase, "base", "openssl")
 	}
-	const good = "teal-e2e/base:before"
-	if err := engine.ImageTag(ctx, "teal/base", good); err != nil {
-		t.Fatal(err)
+	standIn(ctx, t, "teal/base", oldBase)
+}
+
+// standIn has a stack image be an old one until something refreshes it, or back
+// is called.
+func standIn(ctx context.Context, t *testing.T, name, old string) (back func()) {
+	t.Helper()
+	good := "teal-e2e/" + strings.ReplaceAll(strings.TrimPrefix(name, "teal/"), ":", "-") + ":before"
+	was, err := engine.ImageInspect(ctx, old)
+	if err == nil && !isImage(ctx, name, was.ID) { // else an earlier run was cut off, and good is what was there before
+		err = engine.ImageTag(ctx, name, good)
 	}
-	old, err := engine.ImageInspect(ctx, oldBase)
 	if err == nil {
-		err = engine.ImageTag(ctx, oldBase, "teal/base")
+		err = engine.ImageTag(ctx, old, name)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	back = sync.OnceFunc(func() {
 		ctx := context.Background()
-		if now, err := engine.ImageInspect(ctx, "teal/base"); err == nil && now.ID == old.ID {
-			if err := engine.ImageTag(ctx, good, "teal/base"); err != nil {
+		if isImage(ctx, name, was.ID) {
+			if err := engine.ImageTag(ctx, good, name); err != nil {
 				t.Error(err)
 			}
 		}
 		_, _ = engine.ImageRemove(ctx, good, image.RemoveOptions{})
 	})
+	t.Cleanup(back)
+	return back
 }
 
-// makeOldBase bootstraps from the mirror that the machine itself uses.
-func makeOldBase(ctx context.Context, t *testing.T) {
+func isImage(ctx context.Context, name, id string) bool {
+	found, err := engine.ImageInspect(ctx, name)
+	return err == nil && found.ID == id
+}
+
+// makeMainOnly bootstraps an image for a stack image's place from the mirror that
+// the machine itself uses, of Debian's main suite alone.
+func makeMainOnly(ctx context.Context, t *testing.T, name, stack string, packages ...string) {
 	t.Helper()
 	began := time.Now()
-	out, err := exec.CommandContext(ctx, "apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	mirror := ""
-	for line := range strings.Lines(string(out)) {
-		if f := strings.Fields(line); len(f) == 3 && (f[1] == "bookworm" || f[1] == "oldstable") && f[2] == "main" {
-			mirror = f[0]
-		}
-	}
-	if mirror == "" {
-		t.Fatalf("the machine has no mirror of Debian bookworm: %s", out)
-	}
+	mirror := debianMirror(ctx, t)
 	cmd := exec.CommandContext(ctx, "mmdebstrap", "--variant=essential", "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
-		"--include=usr-is-merged,ca-certificates,openssl", `--aptopt=Apt::Install-Recommends "false"`, "--format=tar", "bookworm", "-", "deb "+mirror+" bookworm main")
+		"--include=usr-is-merged,ca-certificates,"+strings.Join(packages, ","), `--aptopt=Apt::Install-Recommends "false"`, "--format=tar", "bookworm", "-", "deb "+mirror+" bookworm main")
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	root, err := cmd.StdoutPipe()
@@ -187,8 +199,8 @@ func makeOldBase(ctx context.Context, t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	r, err := engine.ImageImport(ctx, image.ImportSource{Source: root, SourceName: "-"}, oldBase, image.ImportOptions{Changes: []string{
-		"ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LABEL teal.stack=base", "LABEL teal.packages=old", `LABEL teal.source="main alone"`,
+	r, err := engine.ImageImport(ctx, image.ImportSource{Source: root, SourceName: "-"}, name, image.ImportOptions{Changes: []string{
+		"ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LABEL teal.stack=" + stack, "LABEL teal.packages=old", `LABEL teal.source="main alone"`,
 	}})
 	if err == nil {
 		_, err = io.Copy(io.Discard, r)
@@ -197,7 +209,25 @@ func makeOldBase(ctx context.Context, t *testing.T) {
 	if ended := cmd.Wait(); err != nil || ended != nil {
 		t.Fatalf("mmdebstrap: %v %v\n%s", err, ended, said.String())
 	}
-	t.Logf("a base of Debian's main suite alone: made in %s", time.Since(began).Round(time.Second))
+	t.Logf("%s of Debian's main suite alone: made in %s", stack, time.Since(began).Round(time.Second))
+}
+
+// debianMirror is where the machine has Debian's main suite from.
+func debianMirror(ctx context.Context, t *testing.T) (mirror string) {
+	t.Helper()
+	out, err := exec.CommandContext(ctx, "apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		if f := strings.Fields(line); len(f) == 3 && (f[1] == "bookworm" || f[1] == "oldstable") && f[2] == "main" {
+			mirror = f[0]
+		}
+	}
+	if mirror == "" {
+		t.Fatalf("the machine has no mirror of Debian bookworm: %s", out)
+	}
+	return mirror
 }
 
 // onStack is an app on teal/base.
