@@ -31,9 +31,9 @@ bench: ## figures with a peer in the same run
 	go test -run '^$$' -bench Router -benchtime 5x ./router
 	go test -run '^$$' -bench Rollback ./store
 
-bench-build: ## first builds and rebuilds of an app of each language against a plain BuildKit client
+bench-build: ## first builds, rebuilds and rebases of apps against a plain BuildKit client
 	go run ./cmd/dev setup test
-	go test -run '^$$' -bench 'Build$$' -benchtime 1x -timeout 60m ./builder
+	go test -run '^$$' -bench 'Build$$|Rebase' -benchtime 1x -timeout 60m ./builder
 
 bench-git: ## pushes and exports against git's own server behind sshd, as ratios
 	go run ./cmd/dev setup bench-git

@@ -69,14 +69,14 @@ func TestScheduledRunBuildsAnAppOnScratchAnewWhenGoIsNewer(t *testing.T) {
 		t.Errorf("the program was built with Go %s, want %s", got, olderGo)
 	}
 	newer()
-	l := startLoad(a, 10)
+	l, began := startLoad(a, 10), time.Now()
 	w.command(t, "anna", "schedule", "gopher", "*", "*", "*", "*", "*").exits(0)
 	var patched deploy.Deployment
 	inTime(t, 6*time.Minute, "the app was patched", func() bool {
 		patched = a.lastStored()
 		return patched.Release == 2 && (patched.State == deploy.Live || patched.State.Ended())
 	})
-	t.Logf("%s", patched.Note)
+	t.Logf("after %s: %s", time.Since(began).Round(time.Second), patched.Note)
 	if patched.State != deploy.Live || len(patched.Changes) != 1 || patched.Changes[0].Name != "stdlib" || patched.Changes[0].Old != olderGo ||
 		patched.Changes[0].New == olderGo || patched.Note != "patched: "+patched.Changes[0].String() {
 		t.Errorf("the patch is recorded as %+v", patched)

@@ -79,7 +79,7 @@ func TestScheduledRunLaysADetectedAppOverItsNewerBaseBitByBit(t *testing.T) {
 	box := newMailbox(t)
 	box.open()
 	w := newWorld(t, append(box.args(), "--patch-jitter", "0s")...)
-	useOldPython(w)
+	newer := useOldPython(w)
 	a := w.app(t, "anna", "snake")
 	for name, text := range pythonApp {
 		writeFile(t, filepath.Join(a.dir, name), text, 0o755)
@@ -88,8 +88,10 @@ func TestScheduledRunLaysADetectedAppOverItsNewerBaseBitByBit(t *testing.T) {
 	a.git("commit", "-q", "-m", "Version 1").exits(0)
 	a.push().exits(0).says("Python 3.11", "and no Dockerfile", "is live on")
 	old := a.release(1)
+	newer()
+	wasSSL := a.packageVersion("libssl3")
 
-	l := startLoad(a, 10)
+	l, began := startLoad(a, 10), time.Now()
 	w.command(t, "anna", "schedule", "snake", "*", "*", "*", "*", "*").exits(0)
 	var patched deploy.Deployment
 	inTime(t, 6*time.Minute, "the app was patched", func() bool {
@@ -97,11 +99,14 @@ func TestScheduledRunLaysADetectedAppOverItsNewerBaseBitByBit(t *testing.T) {
 		return patched.Cause == deploy.CausePatch && (patched.State == deploy.Live || patched.State.Ended())
 	})
 	done()
-	t.Logf("%s", patched.Note)
+	t.Logf("after %s: %s", time.Since(began).Round(time.Second), patched.Note)
 	if patched.State != deploy.Live || patched.Release != 2 || !strings.HasPrefix(patched.Note, "patched: ") {
 		t.Errorf("the patch is recorded as %+v", patched)
 	}
 	a.upgraded(patched.Changes, "libpython3.11-stdlib", "libssl3")
+	if nowSSL := a.packageVersion("libssl3"); nowSSL == wasSSL {
+		t.Errorf("libssl3 is %s before and after", nowSSL)
+	}
 	w.command(t, "anna", "logs", "snake", "--deployment", fmt.Sprint(patched.ID)).exits(0).says("The same app laid over the newer teal/python:3.11", "libssl3 ")
 	if s := a.standing(); s.Live != 2 || s.Previous != 1 {
 		t.Errorf("after the patch the app has %+v", s)
@@ -240,8 +245,8 @@ func filesIn(t *testing.T, image, path string) (list []string) {
 	}
 }
 
-// useOldPython has teal/python:3.11 be an old one until something refreshes it.
-func useOldPython(w *world) {
+// useOldPython has teal/python:3.11 be an old one until newer is called.
+func useOldPython(w *world) (newer func()) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), 10*time.Minute)
 	defer cancel()
@@ -249,7 +254,7 @@ func useOldPython(w *world) {
 	if _, err := engine.ImageInspect(ctx, oldPython); err != nil {
 		makeOldPython(ctx, w.t)
 	}
-	standIn(ctx, w.t, "teal/python:3.11", oldPython)
+	return standIn(ctx, w.t, "teal/python:3.11", oldPython)
 }
 
 // makeOldPython bootstraps it, and finishes it as Teal's own one is.
