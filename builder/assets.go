@@ -50,12 +50,15 @@ func findAssets(ctx context.Context, t *tree) (*assets, error) {
 		return nil, err
 	}
 	a.line, a.manager = version.line, a.chooseManager(ctx)
+	if a.tokens, err = t.tokens(ctx, npmSettings...); err != nil {
+		return nil, err
+	}
 	return &assets{
 		node: a,
-		why: []string{
+		why: append([]string{
 			"for browsers: " + bundler + " in package.json, built by scripts." + a.build + ", " + deploy.Clean(a.pkg.Scripts[a.build], 100),
 			version.why, a.manager.why,
-		},
+		}, sayTokens(a.tokens)...),
 		warn: present(version.warn, a.manager.warn),
 	}, nil
 }

@@ -16,7 +16,7 @@ func (d *dockerfile) add(lines ...string) { d.lines = append(d.lines, lines...) 
 
 // cached runs a command with a directory that the next build finds again.
 func (d *dockerfile) cached(id, dir, command string) {
-	d.add("RUN --mount=type=cache,id=" + id + ",target=" + dir + " \\\n    " + command)
+	d.withTokens(nil, id, dir, command)
 }
 
 // install adds Debian packages.

@@ -19,6 +19,7 @@ type nodeApp struct {
 	keep    string // a development dependency that the app runs with; "": none
 	npm     bool   // a command needs npm itself where the app runs
 	bun     bool   // likewise bun
+	tokens  []buildToken
 	stage   string // of the Dockerfile, where packages are installed
 }
 
@@ -49,9 +50,12 @@ func detectNode(ctx context.Context, t *tree) (*plan, error) {
 	}
 	a.line = version.line
 	a.manager = a.chooseManager(ctx)
+	if a.tokens, err = t.tokens(ctx, npmSettings...); err != nil {
+		return nil, err
+	}
 	a.build = firstOf([]string{"heroku-postbuild", "build"}, a.pkg.has)
 	p := &plan{kind: "node", what: "Node " + a.line + ": package.json found", omit: []string{"node_modules"}, argv: a.argv}
-	p.why = []string{"Node: package.json found, and no Dockerfile", version.why, a.manager.why}
+	p.why = append([]string{"Node: package.json found, and no Dockerfile", version.why, a.manager.why}, sayTokens(a.tokens)...)
 	p.warn = present(version.warn, a.manager.warn)
 	if tool, why := a.page(); tool != nil {
 		p.why = append(p.why, why)
@@ -77,6 +81,9 @@ func detectNode(ctx context.Context, t *tree) (*plan, error) {
 	}
 	return p, nil
 }
+
+// npmSettings say where packages come from.
+var npmSettings = []string{".npmrc", ".yarnrc", ".yarnrc.yml", "bunfig.toml"}
 
 // present gives those texts that are not empty.
 func present(texts ...string) []string {

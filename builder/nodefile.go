@@ -74,7 +74,7 @@ func (a *nodeApp) installed(d *dockerfile) (packages, built bool) {
 		d.add("RUN " + a.run(a.build))
 	}
 	if prune != "" {
-		d.cached(a.manager.name, a.manager.cache, prune)
+		d.withTokens(a.tokens, a.manager.name, a.manager.cache, prune)
 	}
 	return true, true
 }
@@ -104,7 +104,7 @@ func (a *nodeApp) packages(d *dockerfile, commands ...string) {
 	if a.pkg.has("heroku-prebuild") {
 		d.add("RUN npm run heroku-prebuild")
 	}
-	d.cached(a.manager.name, a.manager.cache, strings.Join(commands, " && "))
+	d.withTokens(a.tokens, a.manager.name, a.manager.cache, strings.Join(commands, " && "))
 }
 
 // husky is what sets git hooks up: it needs its own package, and nothing of the tree.

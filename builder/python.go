@@ -20,6 +20,7 @@ type pythonApp struct {
 	why     string
 	warn    string
 	assets  *assets
+	tokens  []buildToken
 }
 
 var pythonEntries = []string{"main.py", "app.py", "server.py", "wsgi.py", "asgi.py", "application.py", "run.py"}
@@ -53,6 +54,7 @@ func detectPython(ctx context.Context, t *tree) (*plan, error) {
 	p := &plan{kind: "python", what: "Python " + version.line + ": " + found + " found", on: stackPrefix + "python:" + version.line}
 	p.why = present("Python: "+found+" found, and no Dockerfile", version.why, a.why, why)
 	p.warn = present(version.warn, a.warn)
+	p.why = append(p.why, sayTokens(a.tokens)...)
 	p.take(a.assets)
 	p.omit = a.assets.omit(".venv", "venv", "**/__pycache__")
 	if len(t.apt) == 0 {
@@ -217,7 +219,7 @@ func (a *pythonApp) dockerfile(line string, argv []string) string {
 		}
 	}
 	for _, command := range a.install {
-		d.cached("pip", "/root/.cache/pip", command)
+		d.withTokens(a.tokens, "pip", "/root/.cache/pip", command)
 	}
 	if static := a.collectStatic(); static != "" {
 		if !whole {

@@ -90,6 +90,10 @@ func (a *pythonApp) dependencies(ctx context.Context) error {
 			a.files = nil // they include each other
 		}
 	}
+	var err error
+	if a.tokens, err = a.t.tokens(ctx, "requirements.txt", "requirements/production.txt", "requirements/prod.txt", "requirements/base.txt"); err != nil {
+		return err
+	}
 	if wheels != "" && a.why != "" {
 		a.why += "; from the wheels in " + wheels + " alone"
 	}

@@ -46,7 +46,7 @@ var troubles = []trouble{
 	},
 	{
 		regexp.MustCompile(`npm (?:error|ERR!) 40[134] .*?'?((?:@[\w.-]+/)?[\w.-]+@[^' ]+)'?`),
-		"npm does not get $1", "look at its name and version; a package of a private registry needs a Dockerfile that mounts a build secret",
+		"npm does not get $1", "look at its name and version; a private registry stands in .npmrc, with a variable for its token, which is the build secret of that name",
 	},
 	{
 		regexp.MustCompile(`No matching distribution found for (\S+)`),
