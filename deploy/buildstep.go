@@ -93,7 +93,7 @@ func (w *worker) buildSlot(j *job) (release func(), err error) {
 		leave()
 		return nil, err
 	}
-	w.makesImage()
+	w.makesImage(ctx)
 	return leave, nil
 }
 

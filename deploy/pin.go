@@ -35,12 +35,13 @@ func (w *worker) aimedAt(release int) bool {
 // makesImage says that a build of the app begins. The image that comes out may be
 // one that is there (the same commit again), so from now on none of the app's is
 // removed, until a release names it or the deployment is over.
-func (w *worker) makesImage() {
-	w.place.Lock() // who removes one right now is done before the build looks for it
-	defer w.place.Unlock()
+func (w *worker) makesImage(ctx context.Context) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.making = true
+	w.mu.Unlock()
+	if w.takePlace(ctx) { // who removes one right now is done before the build looks for it
+		w.place.Unlock()
+	}
 }
 
 func (w *worker) makes() bool {
@@ -56,8 +57,8 @@ func (w *worker) works() bool {
 	return w.busy()
 }
 
-// placeWait is how long another app's build waits to remove an image of this one:
-// a release that does not get well again may hold its place for long.
+// placeWait is how long a build waits for those who work on the instances of an
+// app: a release that does not get well again may hold its place for long.
 const placeWait = 2 * time.Second
 
 // errPlace says that the app's instances are being worked on for longer than that.
