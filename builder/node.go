@@ -19,7 +19,7 @@ type nodeApp struct {
 	keep    string // a development dependency that the app runs with; "": none
 	npm     bool   // a command needs npm itself where the app runs
 	bun     bool   // likewise bun
-	tokens  []buildToken
+	tokens  []string
 	stage   string // of the Dockerfile, where packages are installed
 }
 

@@ -20,7 +20,7 @@ type pythonApp struct {
 	why     string
 	warn    string
 	assets  *assets
-	tokens  []buildToken
+	tokens  []string
 }
 
 var pythonEntries = []string{"main.py", "app.py", "server.py", "wsgi.py", "asgi.py", "application.py", "run.py"}
