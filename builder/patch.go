@@ -123,7 +123,9 @@ func (b *Builder) rebase(ctx context.Context, req deploy.PatchRequest, live imag
 }
 
 // rebased writes the Dockerfile. What the old base set in the environment goes
-// with it, where the old base is still known.
+// with it, where the old base is still known. The new one has the name that says
+// what it holds: of builds at the same time that begin from the same name BuildKit
+// resolves it once, so that one from before the refresh would hand on the old base.
 func (b *Builder) rebased(ctx context.Context, live image.InspectResponse, from origin) (text string, ok bool, err error) {
 	ref := b.nameOf(live)
 	if ref == "" {
@@ -133,7 +135,7 @@ func (b *Builder) rebased(ctx context.Context, live image.InspectResponse, from 
 	if old, err := b.config.Engine.ImageInspect(ctx, from.base); err == nil && old.Config != nil {
 		given = old.Config.Env
 	}
-	lines := []string{"FROM " + ref + " AS old", "FROM " + from.on}
+	lines := []string{"FROM " + ref + " AS old", "FROM " + b.stack.byContent(ctx, from.on)}
 	for _, path := range from.paths {
 		lines = append(lines, "COPY --from=old "+execForm(path, path))
 	}

@@ -90,6 +90,7 @@ func TestDetectedAppIsLaidOverTheNewerBaseBitByBit(t *testing.T) {
 	b := newBench(t)
 	live := b.detected("")
 	patched, changes, log := b.patch(live, request(tiny("not built")))
+	contains(t, log, "FROM teal/base:") // by what it holds: another build may hold on to the old teal/base
 	if len(changes) != 1 || changes[0].Name != "libssl3" || changes[0].Old != "3.0.20-1~deb12u2" {
 		t.Fatalf("changes: %v\n%s", changes, log)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/containerd/errdefs"
@@ -85,6 +86,20 @@ func versioned(name, packages string) string {
 		sep = "-"
 	}
 	return name + sep + contentVersion(packages)
+}
+
+// byContent is the name of a stack image that says what it holds; where it has
+// none, ref.
+func (s *Stack) byContent(ctx context.Context, ref string) string {
+	r, ok := recipeOf(ref)
+	found, err := s.engine.ImageInspect(ctx, ref)
+	if !ok || err != nil || found.Config == nil || found.Config.Labels[labelPackages] == "" {
+		return ref
+	}
+	if name := s.prefix + versioned(r.name, found.Config.Labels[labelPackages]); slices.Contains(found.RepoTags, name) {
+		return name
+	}
+	return ref
 }
 
 func contentVersion(packages string) string { return packages[:min(12, len(packages))] }
