@@ -125,6 +125,7 @@ func settings(root string) error {
 	for path, text := range map[string]string{
 		"etc/fstab":                        "/dev/ubda / ext4 rw 0 1\n",
 		"etc/hostname":                     "proof\n",
+		"etc/teal/teal.env":                "TEAL_BUILD_MEMORY=700\n", // all of the machine's takes long to be filled
 		"etc/hosts":                        "127.0.0.1 localhost proof\n",
 		"etc/modules-load.d/engine.conf":   strings.Join(modules, "\n") + "\n",
 		"etc/systemd/system/guest.service": "[Unit]\nAfter=docker.service\n[Service]\nExecStart=/usr/local/bin/guest\nEnvironment=HOME=/root\n",
