@@ -61,7 +61,7 @@ func mustBeCommitted(ctx context.Context, t *testing.T, d *deploytest.Daemon, te
 		t.Fatal(err)
 	}
 	if dep, err = d.Wait(ctx, dep.ID, 0); err != nil || !dep.State.Committed() {
-		t.Fatalf("push of %s: %s, %v", text, dep.State, err)
+		t.Fatalf("push of %s: %s, %v, %v", text, dep.State, dep.Failure, err)
 	}
 	return dep
 }

@@ -139,6 +139,7 @@ func TestImagesThatNoReleaseNamesGoUnlessTheyAreNew(t *testing.T) {
 
 func TestTwoHundredDeploymentsLeaveTheImagesFlatAndRollbackWorking(t *testing.T) {
 	w := deploytest.New(t)
+	w.Settings.StartTimeout = 20 * time.Second // 200 starts on a busy machine: none is to be late
 	d, ctx := w.Open(), within(t)
 	for i := range 200 {
 		mustBeCommitted(ctx, t, d, fmt.Sprintf("app %d", i+1))
