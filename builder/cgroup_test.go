@@ -72,11 +72,15 @@ func (b *bench) asideRequest(t *testing.T) deploy.BuildRequest {
 	if err != nil {
 		t.Fatal(err)
 	}
-	where := "/" + asideGroup
+	return request(withTool(nil, fmt.Sprintf(`RUN ["/tool", "aside", %q, %q]`, asideOf(group), b.ns)))
+}
+
+// asideOf is a part of the path of the group that builds are moved to.
+func asideOf(group buildGroup) string {
 	if group.unified {
-		where = "0::/" // groups of steps are siblings of all services
+		return "0::/" // groups of steps are siblings of all services
 	}
-	return request(withTool(nil, fmt.Sprintf(`RUN ["/tool", "aside", %q, %q]`, where, b.ns)))
+	return "/" + asideGroup
 }
 
 // What a machine with systemd has can't be had on one without it.

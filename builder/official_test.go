@@ -42,16 +42,26 @@ func newOfficialBench(t *testing.T) *officialBench {
 }
 
 // official puts an image that imitates an official one into the mirror, under all
-// of the names: the lines go over teal/base.
+// of the names: the lines go over teal/apt.
 func (b *officialBench) official(lines []string, names ...string) {
 	b.t.Helper()
-	dockerfile := "FROM teal/base\n" + strings.Join(lines, "\n") + "\n"
-	_, err := solve{
-		engine: b.engine, upload: tarFiles(namedFile{"Dockerfile", []byte(dockerfile)}), dockerfile: "Dockerfile",
-		labels: map[string]string{labelNamespace: b.ns}, tags: []string{b.stack.prefix + "imitation"}, log: b.config.Log,
-	}.run(b.t.Context(), newProgress(io.Discard, 1<<20))
-	if err != nil {
+	dockerfile := []byte("FROM teal/apt\n" + strings.Join(lines, "\n") + "\n")
+	var ours []string
+	for _, ref := range fromRefs(dockerfile, nil) {
+		if strings.HasPrefix(ref, stackPrefix) {
+			ours = append(ours, ref)
+		}
+	}
+	if err := New(Config{Engine: b.engine, Namespace: b.ns}).Stack().Ensure(b.t.Context(), &lockedBuffer{}, ours...); err != nil {
 		b.t.Fatal(err)
+	}
+	var said lockedBuffer
+	_, err := solve{
+		engine: b.engine, upload: tarFiles(namedFile{"Dockerfile", dockerfile}), dockerfile: "Dockerfile",
+		labels: map[string]string{labelNamespace: b.ns}, tags: []string{b.stack.prefix + "imitation"}, log: b.config.Log,
+	}.run(b.t.Context(), newProgress(&said, 1<<20))
+	if err != nil {
+		b.t.Fatalf("%v\n%s", err, said.String())
 	}
 	b.registry.pushImage(b.stack.prefix+"imitation", names...)
 }
@@ -65,7 +75,7 @@ func (r *registry) pushImage(ref string, names ...string) {
 		r.t.Fatal(err)
 	}
 	defer stream.Close()
-	files := map[string][]byte{}
+	files, links := map[string][]byte{}, map[string]string{}
 	for in := tar.NewReader(stream); ; {
 		header, err := in.Next()
 		if err == io.EOF {
@@ -75,12 +85,15 @@ func (r *registry) pushImage(ref string, names ...string) {
 			r.t.Fatal(err)
 		}
 		if header.Typeflag == tar.TypeSymlink { // a layer that is there twice
-			files[header.Name] = files[path.Join(path.Dir(header.Name), header.Linkname)]
+			links[header.Name] = path.Join(path.Dir(header.Name), header.Linkname)
 			continue
 		}
 		if files[header.Name], err = io.ReadAll(in); err != nil {
 			r.t.Fatal(err)
 		}
+	}
+	for name, is := range links {
+		files[name] = files[is]
 	}
 	var saved []struct {
 		Config string

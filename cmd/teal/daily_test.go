@@ -7,14 +7,19 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/docker/docker/client"
+
 	"teal/builder"
 	"teal/deploy"
+	"teal/store"
 )
 
 // bases are base images that can't be refreshed, as where neither a registry
@@ -59,6 +64,51 @@ func TestBaseImagesThatCannotBeRefreshedAreAnEventOfTheAppsOnThem(t *testing.T) 
 	b.err, told = nil, nil
 	if err := refreshBases(t.Context(), b, tell, log); err != nil || len(told) > 0 || b.asked != 2 {
 		t.Errorf("when it works: %v, %q, asked %d times", err, told, b.asked)
+	}
+}
+
+// TestHousekeepingRefreshesTheBaseImagesAndSaysToTheirAppsWhatFailed: the Engine
+// is one that has a base image of which nobody knows any more how it is made.
+func TestHousekeepingRefreshesTheBaseImagesAndSaysToTheirAppsWhatFailed(t *testing.T) {
+	t.Parallel()
+	engine := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		switch {
+		case !strings.HasSuffix(r.URL.Path, "/images/json"):
+			fmt.Fprint(w, `{}`)
+		case strings.Contains(r.URL.Query().Get("filters"), "teal.stack"):
+			fmt.Fprint(w, `[{"Id": "sha256:1", "RepoTags": ["teal/cobol:latest"], "Labels": {"teal.stack": "cobol"}}]`)
+		default:
+			fmt.Fprint(w, `[{"Id": "sha256:2", "Labels": {"teal.app": "shop", "teal.build.on": "teal/cobol"}}]`)
+		}
+	}))
+	defer engine.Close()
+	docker, err := client.NewClientWithOpts(client.WithHost("tcp://"+engine.Listener.Addr().String()), client.WithVersion("1.41"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer docker.Close()
+	db, err := store.Open(t.Context(), store.Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, name := range []deploy.AppName{"blog", "shop"} {
+		if err := db.CreateApp(t.Context(), deploy.App{Name: name, Active: deploy.Blue}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	log := slog.New(slog.DiscardHandler)
+	d := &daemonParts{db: db, log: log, builder: builder.New(builder.Config{Engine: docker, Namespace: "n", Log: log})}
+	if err := d.keepHouse(t.Context()); err == nil || !strings.Contains(err.Error(), "no stack image cobol") {
+		t.Errorf("housekeeping says %v", err)
+	}
+	for app, want := range map[deploy.AppName]int{"blog": 0, "shop": 1} {
+		events, err := db.Events(t.Context(), app, 100)
+		told := slices.DeleteFunc(events, func(e deploy.Event) bool { return !strings.Contains(e.Text, "not all base images could be refreshed") })
+		if err != nil || len(told) != want {
+			t.Errorf("%s: %d events, want %d: %v (%v)", app, len(told), want, events, err)
+		}
 	}
 }
 
