@@ -60,7 +60,7 @@ type World struct {
 // New makes a world with one app, "shop", that nobody has pushed to.
 func New(t testing.TB) *World {
 	s := deploy.DefaultSettings()
-	s.StartTimeout, s.ProbeInterval, s.ProbeTimeout = 1500*time.Millisecond, 5*time.Millisecond, 200*time.Millisecond
+	s.StartTimeout, s.ProbeInterval, s.ProbeTimeout = 3*time.Second, 5*time.Millisecond, time.Second
 	s.Drain = 5 * time.Second
 	w := &World{
 		t: t, Store: newStore(t), Runtime: newRuntime(t), Settings: s,
