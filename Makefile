@@ -51,7 +51,7 @@ proof-disk: ## 200 deployments on the real Engine leave the disk flat and rollba
 	go run ./cmd/dev setup test
 	go test -count 1 -timeout 1h -v ./cmd/teal -run LeaveTheDiskFlat -deployments 200
 
-proof-systemd: ## the systemd unit on Debian with cgroup v2, in a machine that it makes and boots itself: about 10 minutes
+proof-systemd: ## the systemd unit on Debian with cgroup v2, in a machine that it makes and boots itself: 5 to 15 minutes
 	go run ./cmd/dev setup proof-systemd
 	go run ./cmd/dev/proofsystemd $(ARGS)
 
