@@ -108,7 +108,11 @@ func (b *Builder) apkIndex(ctx context.Context, repository, arch string) ([]depl
 	if err != nil {
 		return nil, err
 	}
-	response, err := http.DefaultClient.Do(req)
+	client, err := httpClient(b.config.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	response, err := client.Do(req)
 	if err != nil {
 		return nil, err
 	}

@@ -32,6 +32,9 @@ type Config struct {
 	// CheckCron checks the schedule of a command; its error is for people, and wraps
 	// deploy.ErrBadName. nil: any is taken.
 	CheckCron func(schedule string) error
+	// CacheDir is where a copy of what CVEData names is kept, when that is a URL. It
+	// is made when needed, and nothing is lost with it.
+	CacheDir string
 	// MaxLogBytes is how much of a build's output goes to its log; 0: 4 MiB.
 	MaxLogBytes int64
 	// MaxMemory is a ceiling for all builds together, in bytes, below what the

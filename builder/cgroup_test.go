@@ -41,7 +41,7 @@ func TestBuildStepsRunWithTheLowestWeight(t *testing.T) {
 		t.Fatal(err)
 	}
 	if group.systemd {
-		return // a group for each step, which is gone: another test is about those
+		return // a group for each step, which is gone: make proof-systemd looks at those
 	}
 	for _, k := range append(group.shares(false), group.ceilings(0)...) {
 		if strings.HasPrefix(k.file, "memory") {

@@ -152,7 +152,7 @@ func (b *Builder) openHoles(ctx context.Context) (*os.File, error) {
 
 // holesCopy is where the copy of a mirror's document is.
 func (b *Builder) holesCopy() string {
-	return filepath.Join(os.TempDir(), "teal-cve-"+hashOf(b.config.Namespace, b.config.CVEData)+".json")
+	return filepath.Join(b.config.CacheDir, "cve-"+hashOf(b.config.CVEData)+".json")
 }
 
 func (b *Builder) fetchHoles(ctx context.Context, path string) (err error) {
@@ -162,7 +162,11 @@ func (b *Builder) fetchHoles(ctx context.Context, path string) (err error) {
 	if err != nil {
 		return err
 	}
-	response, err := http.DefaultClient.Do(req)
+	client, err := httpClient(b.config.CAFile)
+	if err != nil {
+		return err
+	}
+	response, err := client.Do(req)
 	if err != nil {
 		return err
 	}
@@ -170,7 +174,13 @@ func (b *Builder) fetchHoles(ctx context.Context, path string) (err error) {
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s answers %s", b.config.CVEData, response.Status)
 	}
-	file, err := os.CreateTemp(filepath.Dir(path), "teal-cve-*")
+	if b.config.CacheDir == "" {
+		return errors.New("there is no directory to keep it in")
+	}
+	if err := os.MkdirAll(b.config.CacheDir, 0o700); err != nil {
+		return err
+	}
+	file, err := os.CreateTemp(b.config.CacheDir, "cve-*.part")
 	if err != nil {
 		return err
 	}

@@ -1,13 +1,13 @@
 package builder
 
 import (
+	"encoding/pem"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -65,11 +65,16 @@ func TestHolesThatAnUpdateClosesAreNamedByTheTrackersDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	var asked atomic.Int32
-	mirror := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	mirror := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked.Add(1)
 		http.ServeFile(w, r, file)
 	}))
 	t.Cleanup(mirror.Close)
+	authority, kept := filepath.Join(t.TempDir(), "ca.pem"), t.TempDir()
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: mirror.Certificate().Raw})
+	if err := os.WriteFile(authority, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	i := deploy.Inventory{Distro: "debian", Codename: "bookworm", Packages: []deploy.Package{{Kind: deploy.PackageDeb, Name: "libssl3", Version: "3.0.17-1", Source: "openssl"}}}
 	changes := []deploy.Change{
 		{Kind: deploy.PackageDeb, Name: "libssl3", Old: "3.0.15-1", New: "3.0.17-1"},
@@ -80,15 +85,12 @@ func TestHolesThatAnUpdateClosesAreNamedByTheTrackersDocument(t *testing.T) {
 		file: {"CVE-2026-1111", "CVE-2026-2222"}, mirror.URL: {"CVE-2026-1111", "CVE-2026-2222"},
 		"": nil, file + "-is-not-there": nil,
 	} {
-		b := newBench(t, func(c *Config) { c.CVEData = data })
+		b := newBench(t, func(c *Config) { c.CVEData, c.CAFile, c.CacheDir = data, authority, kept })
 		for range 2 {
 			got := b.Explain(t.Context(), i, changes)
 			if !slices.Equal(got[0].CVEs, want) || got[0].Security != (want != nil) || got[1].CVEs != nil || got[2].CVEs != nil {
 				t.Errorf("%q: %+v", data, got)
 			}
-		}
-		if strings.HasPrefix(data, "http") {
-			_ = os.Remove(b.holesCopy())
 		}
 	}
 	if asked.Load() != 1 {

@@ -123,11 +123,7 @@ func TestAReleaseThatHoldsItsPlaceForLongHoldsUpNoOtherAppsBuild(t *testing.T) {
 // whether the image is needed, and after every step whether all that is needed is
 // there.
 func TestNoBudgetEverTakesWhatIsNeeded(t *testing.T) {
-	seeds := 8
-	if testing.Short() {
-		seeds = 2
-	}
-	for range seeds {
+	for range 8 {
 		seed := rand.Uint64()
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			t.Parallel()

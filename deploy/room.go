@@ -50,7 +50,7 @@ func (w *worker) makeRoom(ctx context.Context, j *job) error {
 		}
 		if !r.dropOldest(ctx, "", j) {
 			return &Failure{
-				Step: StepBuild, Reason: fmt.Sprintf("the disk of this server's images is full: %s more must be free for a build", bytesText(missing)),
+				Step: StepBuild, Class: ClassNoRoom, Reason: fmt.Sprintf("the disk of this server's images is full: %s more must be free for a build", bytesText(missing)),
 				Hint: "free space on the server, or destroy an app that is not needed; then push again",
 			}
 		}

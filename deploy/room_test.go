@@ -104,7 +104,7 @@ func TestFullDiskNeverTakesWhatServesOrWhatRestartPreviousNeeds(t *testing.T) {
 	}
 	w.Disk = 2 // room for the two that are pinned, and none for a build
 	dep := mustPush(ctx, t, d, "app 5", deploy.Failed)
-	if dep.Failure == nil || dep.Failure.Step != deploy.StepBuild {
+	if dep.Failure == nil || dep.Failure.Step != deploy.StepBuild || dep.Failure.Class != deploy.ClassNoRoom {
 		t.Fatalf("failure: %+v", dep.Failure)
 	}
 	if got, want := releasesWithImages(t, w), []int{3, 4}; !slices.Equal(got, want) {

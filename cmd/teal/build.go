@@ -93,7 +93,7 @@ func (d *daemonParts) buildEngineSide(ctx context.Context, namespace string) (er
 	d.runtime = runtime.New(runtime.Config{Client: d.docker, Namespace: namespace, Subnets: subnets, Log: d.log})
 	d.builder = builder.New(builder.Config{
 		AptSources: d.AptSources, ApkMirror: d.ApkMirror, CVEData: d.CVEData,
-		Engine: d.docker, Namespace: namespace, CAFile: d.CAFile, GoProxy: d.GoProxy,
+		Engine: d.docker, Namespace: namespace, CAFile: d.CAFile, GoProxy: d.GoProxy, CacheDir: filepath.Join(d.dir, "cache"),
 		RegistryConfig: d.RegistryConfig, Mirror: d.RegistryMirror,
 		MaxMemory: int64(d.BuildMemory) << 20, MaxCache: int64(d.BuildCache) << 20, MinFreeDisk: int64(d.DiskFree) << 20,
 		CheckCron: schedule.CheckCron, Log: d.log,
