@@ -221,6 +221,13 @@ func configFile(r io.Reader) (kong.Resolver, error) {
 	}
 	values := map[string]any{}
 	flatten("", doc, values)
+	// Builds' settings may stand together: [builder] ca_file is ca-file.
+	for key, v := range maps.Clone(values) {
+		if short, ok := strings.CutPrefix(key, "builder-"); ok {
+			values[short] = v
+			delete(values, key)
+		}
+	}
 	return &resolver{values: values}, nil
 }
 
