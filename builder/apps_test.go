@@ -2,6 +2,7 @@ package builder
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -64,6 +65,11 @@ func TestAppsOfEveryLanguageAreBuiltAndAnswer(t *testing.T) {
 			}
 			if labels[labelBuildOn] != c.on || labels[labelBuildBase] != base.ID {
 				t.Errorf("labels are %v, not of %s %s", labels, c.on, base.ID)
+			}
+			if c.on != "" {
+				if env, _ := json.Marshal(base.Config.Env); labels[labelBuildEnv] != string(env) {
+					t.Errorf("the base's environment is noted as %s, not %s", labels[labelBuildEnv], env)
+				}
 			}
 			if image.Config.User != "65532:65532" {
 				t.Errorf("runs as %q", image.Config.User)

@@ -2,6 +2,7 @@ package builder
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -26,6 +27,8 @@ const (
 	labelBuildKind = "teal.build.kind"
 	labelBuildOn   = "teal.build.on"
 	labelBuildBase = "teal.build.base"
+	// What that image sets in the environment; JSON. A newer one sets its own.
+	labelBuildEnv = "teal.build.env"
 	// The directories, parted by spaces, that hold all that the app adds to that
 	// image. Laid over a newer one they make the same app; without the label it
 	// has to be built again.
@@ -40,7 +43,7 @@ func (j *job) labels() map[string]string {
 		labelApp:       string(j.req.App),
 		labelCommit:    j.req.Commit.ID,
 
-		labelBuildBases: j.basesLabel(), labelBuildKind: kindDockerfile, labelBuildOn: "", labelBuildBase: "", labelBuildPaths: "",
+		labelBuildBases: j.basesLabel(), labelBuildKind: kindDockerfile, labelBuildOn: "", labelBuildBase: "", labelBuildEnv: "", labelBuildPaths: "",
 	}
 	if j.plan == nil {
 		return labels
@@ -49,7 +52,10 @@ func (j *job) labels() map[string]string {
 	if j.plan.on == "scratch" {
 		return labels
 	}
-	labels[labelBuildOn], labels[labelBuildBase] = j.plan.on, j.bases[j.plan.on].ID
+	base := j.bases[j.plan.on]
+	labels[labelBuildOn], labels[labelBuildBase] = j.plan.on, base.ID
+	env, _ := json.Marshal(base.env) // strings alone can't fail
+	labels[labelBuildEnv] = string(env)
 	if len(j.plan.paths) > 0 {
 		labels[labelBuildPaths] = strings.Join(j.plan.paths, " ")
 	}

@@ -48,13 +48,8 @@ func (b *Builder) Build(ctx context.Context, req deploy.BuildRequest, log io.Wri
 	if j.logins, err = readLogins(b.config.RegistryConfig); err != nil {
 		return deploy.Built{}, err
 	}
-	timeout := j.manifest.Settings.BuildTimeout
-	late := classed(deploy.ClassBuildTimeout, lateReason(timeout), "if it needs more, set [build] timeout in teal.toml", nil, context.DeadlineExceeded)
-	if timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, timeout, late)
-		defer cancel()
-	}
+	ctx, cancel := j.bounded(ctx)
+	defer cancel()
 	if err := j.choose(ctx); err != nil {
 		return deploy.Built{}, err
 	}
@@ -73,6 +68,16 @@ func (b *Builder) Build(ctx context.Context, req deploy.BuildRequest, log io.Wri
 		return deploy.Built{}, err
 	}
 	return deploy.Built{Image: image, Settings: j.manifest.Settings, What: j.what}, nil
+}
+
+// bounded gives the build as long as the app's settings say; 0: no bound of its own.
+func (j *job) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	timeout := j.manifest.Settings.BuildTimeout
+	if timeout <= 0 {
+		return context.WithCancel(ctx)
+	}
+	late := classed(deploy.ClassBuildTimeout, lateReason(timeout), "if it needs more, set [build] timeout in teal.toml", nil, context.DeadlineExceeded)
+	return context.WithTimeoutCause(ctx, timeout, late)
 }
 
 // open finds the app's directory and reads what the app says about itself: what

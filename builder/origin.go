@@ -20,6 +20,8 @@ const kindDockerfile = "Dockerfile"
 type baseRef struct {
 	ID     string `json:"id"`               // content address
 	Digest string `json:"digest,omitempty"` // in its registry, where it came from one
+
+	env []string // what it sets
 }
 
 // origin is what the labels of an image say of how it was made.
@@ -27,6 +29,8 @@ type origin struct {
 	kind  string
 	on    string   // the stack image that it can be laid over; "": it has to be built anew
 	base  string   // which one that was
+	env   []string // what that one set in the environment
+	known bool     // env was noted
 	paths []string // what is laid over it
 	bases map[string]baseRef
 }
@@ -39,6 +43,7 @@ func originOf(found image.InspectResponse) origin {
 	o := origin{kind: l[labelBuildKind], paths: strings.Fields(l[labelBuildPaths])}
 	if len(o.paths) > 0 && l[labelBuildOn] != "" {
 		o.on, o.base = l[labelBuildOn], l[labelBuildBase]
+		o.known = json.Unmarshal([]byte(l[labelBuildEnv]), &o.env) == nil
 		o.bases = map[string]baseRef{o.on: {ID: o.base}}
 		return o
 	}
@@ -71,7 +76,11 @@ func (j *job) noteBases(ctx context.Context, refs []string) error {
 		case err != nil:
 			return engineError(ctx, j.config.Engine, err)
 		}
-		j.bases[ref] = baseRef{ID: found.ID, Digest: digestOf(found, ref)}
+		base := baseRef{ID: found.ID, Digest: digestOf(found, ref)}
+		if found.Config != nil {
+			base.env = found.Config.Env
+		}
+		j.bases[ref] = base
 		if strings.HasPrefix(ref, stackPrefix) && found.Config != nil && found.Config.Labels[labelSource] != "" {
 			j.progress.say("%s: %s", ref, deploy.Clean(found.Config.Labels[labelSource], 120))
 		}

@@ -90,6 +90,9 @@ func (o origin) remedy() string {
 // when that does not work or would lose packages: then the app is built anew.
 func (b *Builder) rebase(ctx context.Context, req deploy.PatchRequest, live image.InspectResponse, from origin, log io.Writer) (_ deploy.Patched, ok bool, err error) {
 	j := &job{Builder: b, req: req.BuildRequest, log: log, progress: newProgress(log, b.config.MaxLogBytes)}
+	j.manifest.Settings = req.Live.Settings
+	ctx, cancel := j.bounded(ctx)
+	defer cancel()
 	if err := j.stack.Ensure(ctx, log, from.on); err != nil {
 		return deploy.Patched{}, false, err
 	}
@@ -122,8 +125,9 @@ func (b *Builder) rebase(ctx context.Context, req deploy.PatchRequest, live imag
 	}, true, nil
 }
 
-// rebased writes the Dockerfile. What the old base set in the environment goes
-// with it, where the old base is still known. The new one has the name that says
+// rebased writes the Dockerfile. What the old base set in the environment stays
+// behind: the version of a language, say. It is not ok where that can't be told from
+// what the app set. The new base has the name that says
 // what it holds: of builds at the same time that begin from the same name BuildKit
 // resolves it once, so that one from before the refresh would hand on the old base.
 func (b *Builder) rebased(ctx context.Context, live image.InspectResponse, from origin) (text string, ok bool, err error) {
@@ -131,9 +135,9 @@ func (b *Builder) rebased(ctx context.Context, live image.InspectResponse, from 
 	if ref == "" {
 		return "", false, nil
 	}
-	var given []string
-	if old, err := b.config.Engine.ImageInspect(ctx, from.base); err == nil && old.Config != nil {
-		given = old.Config.Env
+	given, ok := b.baseEnv(ctx, from)
+	if !ok {
+		return "", false, nil
 	}
 	lines := []string{"FROM " + ref + " AS old", "FROM " + b.stack.byContent(ctx, from.on)}
 	for _, path := range from.paths {
@@ -141,6 +145,19 @@ func (b *Builder) rebased(ctx context.Context, live image.InspectResponse, from 
 	}
 	config, ok := carried(live, given)
 	return strings.Join(append(lines, config...), "\n") + "\n", ok, nil
+}
+
+// baseEnv is what the base that the image was built on set in the environment: as
+// it was noted then, or by the base itself while it is here, which is rarely so.
+func (b *Builder) baseEnv(ctx context.Context, from origin) (env []string, ok bool) {
+	if from.known {
+		return from.env, true
+	}
+	old, err := b.config.Engine.ImageInspect(ctx, from.base)
+	if err != nil || old.Config == nil {
+		return nil, false
+	}
+	return old.Config.Env, true
 }
 
 // nameOf is a name that the image can be reached by in a Dockerfile; "": none.
@@ -175,5 +192,6 @@ func (j *job) solveWritten(ctx context.Context, files ...namedFile) (string, err
 		return "", err
 	}
 	defer letGo()
+	defer j.watchHappenings(ctx)()
 	return j.solve(ctx)
 }

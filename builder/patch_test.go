@@ -3,11 +3,14 @@ package builder
 import (
 	"archive/tar"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/docker/docker/api/types/image"
 
@@ -18,19 +21,33 @@ import (
 // teal/base: its libssl3 is one that never was.
 func (b *bench) detected(extra string) deploy.Release {
 	b.t.Helper()
-	ctx := b.t.Context()
-	if err := b.Stack().Ensure(ctx, &lockedBuffer{}, "base", "apt"); err != nil {
+	old := regexp.MustCompile(`(?s)(Package: libssl3\n.*?\nVersion: )[^\n]+`).ReplaceAllString(b.databaseOf("base"), "${1}3.0.20-1~deb12u2")
+	return b.laidBefore("base", map[string]string{"var/lib/dpkg/status": old + extra}, "LABEL "+labelBuildEnv+"='[]'")
+}
+
+// databaseOf gives the packages of a stack image.
+func (b *bench) databaseOf(stack string) string {
+	b.t.Helper()
+	if err := b.Stack().Ensure(b.t.Context(), &lockedBuffer{}, stack, "apt"); err != nil {
 		b.t.Fatal(err)
 	}
-	status, err := b.lists().Status(ctx, "teal/base")
+	status, err := b.lists().Status(b.t.Context(), stackPrefix+tagged(stack))
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	old := regexp.MustCompile(`(?s)(Package: libssl3\n.*?\nVersion: )[^\n]+`).ReplaceAll(status, []byte("${1}3.0.20-1~deb12u2"))
-	old = append(old, extra...)
+	return string(status)
+}
+
+// laidBefore makes by hand the image of a detected app on an earlier stack image,
+// which is gone: those files, and changes to the configuration.
+func (b *bench) laidBefore(stack string, files map[string]string, changes ...string) deploy.Release {
+	b.t.Helper()
+	ctx := b.t.Context()
+	files["app/main"] = "the app of " + b.ns
+	files["etc/os-release"] = "ID=debian\nVERSION_CODENAME=bookworm\nPRETTY_NAME=\"Debian 12\"\n"
 	var root bytes.Buffer
 	w := tar.NewWriter(&root)
-	for name, data := range map[string]string{"app/main": "the app of " + b.ns, "var/lib/dpkg/status": string(old), "etc/os-release": "ID=debian\nVERSION_CODENAME=bookworm\nPRETTY_NAME=\"Debian 12\"\n"} {
+	for name, data := range files {
 		if err := writeFile(w, name, 0o644, []byte(data)); err != nil {
 			b.t.Fatal(err)
 		}
@@ -38,11 +55,11 @@ func (b *bench) detected(extra string) deploy.Release {
 	if err := w.Close(); err != nil {
 		b.t.Fatal(err)
 	}
-	r, err := b.engine.ImageImport(ctx, image.ImportSource{Source: &root, SourceName: "-"}, "teal-"+b.ns+"/shop:1", image.ImportOptions{Changes: []string{
+	r, err := b.engine.ImageImport(ctx, image.ImportSource{Source: &root, SourceName: "-"}, "teal-"+b.ns+"/shop:1", image.ImportOptions{Changes: append([]string{
 		"LABEL " + labelNamespace + "=" + b.ns + " " + labelApp + "=shop", "LABEL " + labelBuildKind + "=Python",
-		"LABEL " + labelBuildOn + "=teal/base " + labelBuildBase + "=sha256:gone", "LABEL " + labelBuildPaths + "=/app",
+		"LABEL " + labelBuildOn + "=" + stackPrefix + stack + " " + labelBuildBase + "=sha256:gone", "LABEL " + labelBuildPaths + "=/app",
 		`ENV GREETING="it costs \$5"`, "USER 1001", "WORKDIR /app", "EXPOSE 8080", `CMD ["/app/main", "a \"b\""]`,
-	}})
+	}, changes...)})
 	if err == nil {
 		_, err = io.Copy(io.Discard, r)
 		_ = r.Close()
@@ -116,6 +133,59 @@ func TestDetectedAppIsLaidOverTheNewerBaseBitByBit(t *testing.T) {
 	if len(changes) > 0 || again.Image != patched.Image {
 		t.Errorf("again: %v, %s became %s", changes, patched.Image, again.Image)
 	}
+}
+
+func TestNewerLanguageIsAnUpdateThoughThePackagesOfTheSystemAreTheSame(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	live := b.laidBefore("node:24", map[string]string{"var/lib/dpkg/status": b.databaseOf("node:24"), versionFile[1:]: "Node 24.0.1\n"},
+		"LABEL "+labelBuildEnv+`='["NODE_VERSION=24.0.1","NODE_ENV=production"]'`, "ENV NODE_VERSION=24.0.1 NODE_ENV=production")
+	now, err := b.stack.fileOf(t.Context(), "teal/node:24", versionFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	patched, changes, log := b.patch(live, request(tiny("not built")))
+	want := deploy.Change{Kind: deploy.PackageRuntime, Name: "node", Old: "24.0.1", New: strings.TrimSpace(strings.TrimPrefix(string(now), "Node "))}
+	if len(changes) != 1 || !reflect.DeepEqual(changes[0], want) {
+		t.Fatalf("changes: %v\n%s", changes, log)
+	}
+	contains(t, patched.Remedy, "laid over the newer teal/node:24")
+	found, err := b.engine.ImageInspect(t.Context(), patched.Image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := strings.Join(found.Config.Env, "\n")
+	contains(t, env, "GREETING=it costs $5", "NODE_ENV=production")
+	if strings.Contains(env, "24.0.1") || !strings.Contains(found.Config.Labels[labelBuildEnv], `"NODE_ENV=production"`) || strings.Contains(found.Config.Labels[labelBuildEnv], "GREETING") {
+		t.Errorf("the environment is %q, that of the base %q", env, found.Config.Labels[labelBuildEnv])
+	}
+}
+
+func TestImageWhoseBaseLeftNoWordOfItsEnvironmentIsBuiltAnew(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	live := b.laidBefore("base", map[string]string{"var/lib/dpkg/status": b.databaseOf("base")})
+	patched, _, _ := b.patch(live, request(tiny(b.ns)))
+	contains(t, patched.Remedy, "built anew")
+}
+
+func TestRebaseAndLayerEndWithTheBuildTimeoutOfTheApp(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	live := b.detected("")
+	live.Settings.BuildTimeout = time.Millisecond
+	req := deploy.PatchRequest{BuildRequest: request(tiny("not built")), Live: live}
+	late := func(err error) {
+		t.Helper()
+		var f *deploy.Failure
+		if !errors.As(err, &f) || f.Class != deploy.ClassBuildTimeout || !strings.HasPrefix(f.Reason, "the build took longer than 1ms and was stopped") {
+			t.Errorf("ended with %v", err)
+		}
+	}
+	_, err := b.Patch(t.Context(), req, &lockedBuffer{})
+	late(err)
+	_, err = b.layered(t.Context(), req, deploy.Patched{Built: deploy.Built{Image: live.Image, Settings: live.Settings}}, &lockedBuffer{})
+	late(err)
 }
 
 func TestRebaseThatWouldLosePackagesBecomesABuild(t *testing.T) {

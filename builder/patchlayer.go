@@ -35,6 +35,9 @@ func (b *Builder) layered(ctx context.Context, req deploy.PatchRequest, patched 
 	}
 	from := originOf(pristine)
 	j := &job{Builder: b, req: req.BuildRequest, log: log, progress: newProgress(log, b.config.MaxLogBytes), bases: from.bases}
+	j.manifest.Settings = patched.Settings
+	ctx, cancel := j.bounded(ctx)
+	defer cancel()
 	j.progress.say("laying %d updates over the image", len(wanted))
 	user := ""
 	if pristine.Config != nil {

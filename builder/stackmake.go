@@ -13,6 +13,8 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
+
+	"teal/builder/packages"
 )
 
 // replace makes the image unless the one that is there holds the same. The
@@ -133,7 +135,7 @@ func (s *Stack) candidate(ctx context.Context, ref string, product *product, p *
 }
 
 // versionFile says which version of its language an image has: "Node 24.21.0".
-const versionFile = "/usr/local/share/teal-version"
+const versionFile = packages.VersionFile
 
 // fileOf reads a file of an image, which is not run.
 func (s *Stack) fileOf(ctx context.Context, ref, name string) ([]byte, error) {

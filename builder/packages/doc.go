@@ -3,7 +3,8 @@
 // own databases are copied out of it.
 //
 // It reads dpkg (with distroless' status.d), apk, rpm in its SQLite form, the
-// module list in a Go program, npm's hidden lock file, Python's dist-info and the
-// version variables that language images set. It writes lists as SPDX 2.3 and
+// module list in a Go program, npm's hidden lock file, Python's dist-info, and
+// for languages that no package brings Teal's note of the version or the variable
+// that official images set. It writes lists as SPDX 2.3 and
 // CycloneDX 1.5 documents. What it can't tell it says in Inventory.Unknown.
 package packages

@@ -39,7 +39,8 @@ func (r Reader) Read(ctx context.Context, image string) (_ deploy.Inventory, err
 	if err := b.system(ctx, &list); err != nil {
 		return deploy.Inventory{}, err
 	}
-	for _, read := range []func(context.Context) ([]deploy.Package, error){b.debian, b.alpine, b.rpm, b.goProgram, b.npm, b.python} {
+	beside := func(ctx context.Context) ([]deploy.Package, error) { return b.runtimes(ctx, list.Packages) }
+	for _, read := range []func(context.Context) ([]deploy.Package, error){b.debian, b.alpine, b.rpm, beside, b.goProgram, b.npm, b.python} {
 		found, err := read(ctx)
 		list.Packages = append(list.Packages, found...)
 		switch {
@@ -51,7 +52,6 @@ func (r Reader) Read(ctx context.Context, image string) (_ deploy.Inventory, err
 			list.Unknown = append(list.Unknown, deploy.Clean(err.Error(), 200))
 		}
 	}
-	list.Packages = append(list.Packages, runtimes(b.config.Env)...)
 	for i := range list.Packages {
 		clean(&list.Packages[i])
 	}

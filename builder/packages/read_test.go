@@ -118,6 +118,36 @@ func TestPackagesOfAnImageAreReadWithoutRunningIt(t *testing.T) {
 	}
 }
 
+func TestLanguageIsListedOnceWithTheVersionThatTheImagePrinted(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	for _, c := range []struct{ note, env, deb, want string }{
+		{"Node 24.1.0\n", "NODE_ENV=production", "libstdc++6 12.2.0", "node 24.1.0"},
+		{"Python 3.12.11\n", "PYTHON_VERSION=3.12.10", "libssl3 3.0.15", "python 3.12.11"},
+		{"Python 3.12.11\n", "A=b", "python3.11-minimal 3.11.2-6+deb12u6", "python 3.12.11"},
+		{"Python 3.11.2\n", "PYTHON_VERSION=3.11.2", "python3.11-minimal 3.11.2-6+deb12u6", ""},
+		{"Java 17.0.16", "A=b", "openjdk-17-jre-headless 17.0.16+8-1~deb12u1", ""},
+		{"PHP 8.2.2", "A=b", "php8.2-cli 8.2.29-1~deb12u1", "php 8.2.2"},
+		{"rustc 1.90.0\n", "A=b", "libgcc-s1 12.2.0", "rust 1.90.0"},
+		{"bash: node: not found\nNode unknown\nCobol 1\n", "RUBY_VERSION=3.4.1", "libssl3 3.0.15", "ruby 3.4.1"},
+	} {
+		name, version, _ := strings.Cut(c.deb, " ")
+		list := s.read(s.image(map[string]string{
+			VersionFile[1:]: c.note, "etc/os-release": debian,
+			"var/lib/dpkg/status": "Package: " + name + "\nStatus: install ok installed\nVersion: " + version + "\nArchitecture: amd64\n",
+		}, "ENV "+c.env))
+		var got []string
+		for _, p := range list.Packages {
+			if p.Kind == deploy.PackageRuntime {
+				got = append(got, p.Name+" "+p.Version)
+			}
+		}
+		if strings.Join(got, ", ") != c.want || len(list.Unknown) > 0 {
+			t.Errorf("%+v: listed %q (%q)", c, got, list.Unknown)
+		}
+	}
+}
+
 func TestGoProgramOnScratchTellsItsModules(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)

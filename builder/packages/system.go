@@ -94,20 +94,3 @@ func apk(installed []byte) []deploy.Package {
 	end()
 	return all
 }
-
-// runtimes takes the versions of language runtimes from the variables that
-// official images set, where no package manager knows of them.
-func runtimes(env []string) []deploy.Package {
-	known := map[string]string{
-		"NODE_VERSION": "node", "PYTHON_VERSION": "python", "RUBY_VERSION": "ruby", "PHP_VERSION": "php",
-		"JAVA_VERSION": "java", "RUST_VERSION": "rust", "GOLANG_VERSION": "go", "NGINX_VERSION": "nginx",
-	}
-	var all []deploy.Package
-	for _, line := range env {
-		key, value, _ := strings.Cut(line, "=")
-		if name := known[key]; name != "" && value != "" {
-			all = append(all, deploy.Package{Kind: deploy.PackageRuntime, Name: name, Version: deploy.Clean(value, 60)})
-		}
-	}
-	return all
-}
