@@ -23,6 +23,7 @@ func TestBuildAnewShipsNothingOnlyBecauseSomethingCouldNotBeTold(t *testing.T) {
 		{"other bits on another base", "sha256:new", true, Inventory{}, nil, unknown, true},
 		{"the same bits on another base", "sha256:old", true, Inventory{}, nil, newer, false},
 		{"other bits with the same packages", "sha256:new", true, system, nil, newer, false},
+		{"a newer language on the same system", "sha256:new", false, system, []Change{{Kind: PackageRuntime, Name: "node", Old: "24.1.0", New: "24.2.0"}}, newer, true},
 		{"another library, nothing known", "sha256:new", false, system, library, unknown, false},
 		{"another library with an update", "sha256:new", false, system, append(library, openssl...), known, true},
 		{"an update that no archive told", "sha256:new", false, system, openssl, unknown, true},
