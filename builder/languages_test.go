@@ -258,7 +258,7 @@ func TestNearMissesAreNamed(t *testing.T) {
 		{"PROCFILE", files("PROCFILE", "web: x"), "PROCFILE is not spelled Procfile", "rename it"},
 		{"Conda", files("environment.yml", ""), "environment.yml is Conda's", ""},
 		{"docs beside what needs a Dockerfile", files("shop.csproj", "", "docs/index.html", ""), "shop.csproj is .NET's", ""},
-		{"nothing at all", files(), "the commit has no files", "add a Dockerfile"},
+		{"nothing at all", files(), "there are no files", "add a Dockerfile"},
 		{"two below", files("services/api/package.json", "{}"), "nothing else that Teal knows", `[build] root = "services/api"`},
 		{"FastAPI without uvicorn", files("requirements.txt", "fastapi\n", "main.py", "from fastapi import FastAPI\napp = FastAPI()\n"), "run by uvicorn, which is not among the app's packages", "add uvicorn"},
 		{"PHP library", files("composer.json", `{"require":{"a/b":"1"}}`, "src/a.php", ""), "composer.json found, but no index.php", "heroku-php-apache2 DIRECTORY"},

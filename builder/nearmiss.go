@@ -48,7 +48,7 @@ func nothingFound(t *tree) *deploy.Failure {
 	hint := "add a Dockerfile, or one of: " + strings.Join(looked, "; ")
 	switch lines := t.misspelled(); {
 	case len(t.paths) == 0:
-		return failure("the commit has no files", hint, nil, nil)
+		return failure("there are no files", hint, nil, nil)
 	case len(lines) > 0:
 		return failure(reason+": "+lines[0], "rename it: git mv tells capitals apart", nil, nil)
 	case t.has("Procfile"):

@@ -38,5 +38,5 @@ func TestEjectedDockerfileIsWhatThePlanSaysAndBuildsTheSameApp(t *testing.T) {
 	w.command(t, "anna", "build-plan", "site").exits(0).says("FROM teal/static")
 
 	empty := t.TempDir()
-	w.run(w.bin, "eject", empty).exits(1).says("nothing to eject: there is no Dockerfile")
+	w.run(w.bin, "eject", empty).exits(1).says("nothing to eject: there are no files")
 }
