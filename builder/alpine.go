@@ -39,7 +39,7 @@ func (b *Builder) askAlpine(ctx context.Context, image string, list deploy.Inven
 		cannot("there is no --apk-mirror to ask")
 		return nil
 	}
-	lines, err := b.stack.fileOf(ctx, image, apkRepositories)
+	lines, err := b.lists().File(ctx, image, apkRepositories)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

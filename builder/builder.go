@@ -136,16 +136,13 @@ func New(c Config) *Builder {
 	return b
 }
 
-// NewStack makes the set of stack images alone, for a command that only makes those.
-func NewStack(c Config) *Stack { return newStack(c.withDefaults()) }
-
 func newStack(c Config) *Stack {
 	return &Stack{
 		engine: c.Engine, namespace: c.Namespace, aptSources: c.AptSources, log: c.Log, now: c.Now, limit: c.MaxLogBytes,
 		registryConfig: c.RegistryConfig, mirror: c.Mirror,
 		caFile: c.CAFile, goImage: c.GoImage, goProxy: c.GoProxy, debianImage: c.DebianImage, debianSuite: c.DebianSuite,
 		prefix: stackPrefix, warm: goWarm, variant: essential,
-		turn: make(chan struct{}, 1), checked: map[string]time.Time{}, answered: map[string]answer{}, archived: map[string]archived{},
+		turn: make(chan struct{}, 1), checked: map[string]time.Time{}, answered: map[string]answer{}, archived: map[string]archived{}, unknown: map[string]bool{},
 	}
 }
 

@@ -60,6 +60,8 @@ type tree struct {
 	// online tells whether a container registry answers, so that every version of
 	// a language can be had; nil: none does.
 	online func() bool
+	// here names the stack images that are here ("python:3.12"); nil: none is.
+	here func() ([]string, error)
 
 	source deploy.Source
 	files  map[string]deploy.File
@@ -69,21 +71,36 @@ type tree struct {
 // version chooses the version of a language.
 func (t *tree) version(language string, a wish) (chosen, error) {
 	l := languageOf(language)
-	return l.choose(a, t.onlyDebian(l))
+	o, err := t.offer(l)
+	if err != nil {
+		return chosen{}, err
+	}
+	return l.choose(a, o)
 }
 
-// onlyDebian says why no other version of the language than Debian's can be had;
-// "": all can.
-func (t *tree) onlyDebian(l language) string {
+// offer says which versions of the language can be had. A registry that is silent
+// for a while takes no version away from the apps that are on it: those whose stack
+// image is here can be had.
+func (t *tree) offer(l language) (offer, error) {
 	switch {
 	case l.debian == "":
-		return ""
+		return offer{}, nil
 	case l.libraries != "" && t.hasApt(l.libraries):
-		return "the Aptfile has libraries of Debian's " + l.title
-	case t.online == nil || !t.online():
-		return "no container registry answers"
+		return offer{only: "the Aptfile has libraries of Debian's " + l.title}, nil
+	case t.online != nil && t.online():
+		return offer{}, nil
 	}
-	return ""
+	o := offer{only: "no container registry answers"}
+	if t.here == nil {
+		return o, nil
+	}
+	names, err := t.here()
+	for _, name := range names {
+		if of, line, _ := strings.Cut(name, ":"); of == l.name {
+			o.lines = append(o.lines, line)
+		}
+	}
+	return o, err
 }
 
 // maxSourceFile is the longest file that detection reads.

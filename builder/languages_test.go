@@ -214,6 +214,53 @@ func TestTheVersionThatTheAppAsksForIsFound(t *testing.T) {
 	}
 }
 
+// TestLinesWhoseBaseImageIsHereCanBeHadWithoutARegistry: one that is silent for a
+// few seconds changes no app's language.
+func TestLinesWhoseBaseImageIsHereCanBeHadWithoutARegistry(t *testing.T) {
+	python := func(pairs ...string) fsSource { return files(append([]string{"main.py", ""}, pairs...)...) }
+	here := []string{"base", "python:3.11", "python:3.12", "python:3.12-build", "python:3.14-build", "ruby:3.3"}
+	for _, c := range []struct {
+		name   string
+		source fsSource
+		on     string // image; "" for a refusal
+		say    string
+	}{
+		{"pin", python(".python-version", "3.12\n"), "teal/python:3.12", `Python 3.12: .python-version says "3.12"`},
+		{"pin to the last digit", python(".python-version", "3.12.1\n"), "teal/python:3.12", "not exactly 3.12.1"},
+		{"at least", python("pyproject.toml", "[project]\nrequires-python = \">=3.12\"\n"), "teal/python:3.12", "pyproject.toml"},
+		{"nothing said", python(), "teal/python:3.11", "this is the default"},
+		{"a line that is not here", python(".python-version", "3.13\n"), "teal/python:3.11", "no container registry answers and Debian has Python 3.11"},
+		{"no line that is here", python("pyproject.toml", "[project]\nrequires-python = \">=3.13\"\n"), "", "there is Python 3.11, 3.12"},
+		{"for builds alone", python("pyproject.toml", "[project]\nrequires-python = \">=3.14\"\n"), "", "there is Python 3.11, 3.12"},
+		{"libraries of Debian's", python(".python-version", "3.12\n", "Aptfile", "python3-numpy\n"), "teal/python:3.11", "libraries of Debian's Python"},
+		{"another language", files("config.ru", rack, "Gemfile", "ruby '3.3.0'\ngem 'puma'\n"), "teal/ruby:3.3", "Gemfile"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			tree := declaredTree(t, c.source)
+			tree.online = func() bool { return false }
+			tree.here = func() ([]string, error) { return here, nil }
+			p, err := detect(t.Context(), tree)
+			var refused *deploy.Failure
+			switch {
+			case errors.As(err, &refused) && c.on == "":
+				contains(t, refused.Reason, c.say)
+			case err != nil:
+				t.Fatal(err)
+			case p.on != c.on:
+				t.Errorf("runs on %s, not %q", p.on, c.on)
+			default:
+				contains(t, strings.Join(append(p.why, p.warn...), "\n"), c.say)
+			}
+		})
+	}
+	away := errors.New("the Engine is away")
+	tree := declaredTree(t, python(".python-version", "3.12\n"))
+	tree.here = func() ([]string, error) { return nil, away }
+	if _, err := detect(t.Context(), tree); !errors.Is(err, away) {
+		t.Errorf("which images are here can't be told, and the plan is made: %v", err)
+	}
+}
+
 func TestRepositoriesThatLookLikeSeveralAreSaidSoAndChosenByTealToml(t *testing.T) {
 	both := func() fsSource {
 		return files("Gemfile", "gem 'puma'\n", "config.ru", rack, "package.json", `{"main":"index.js"}`, "index.js", "", "index.html", "x")

@@ -99,13 +99,8 @@ type Manifest struct {
 	crons []declaredCron // of [cron]
 }
 
-// ParseManifest reads a teal.toml over the defaults. The error is one line for
-// the person who wrote the file.
-func ParseManifest(data []byte, defaults deploy.Settings) (Manifest, error) {
-	return parseManifest(data, Manifest{Settings: defaults})
-}
-
-// parseManifest reads a teal.toml over another one.
+// parseManifest reads a teal.toml over another one. The error is one line for the
+// person who wrote the file.
 func parseManifest(data []byte, m Manifest) (Manifest, error) {
 	var file manifestFile
 	decoder := toml.NewDecoder(bytes.NewReader(data))

@@ -15,7 +15,7 @@ func TestFullManifestIsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := ParseManifest(text, deploy.DefaultSettings())
+	got, err := parseManifest(text, Manifest{Settings: deploy.DefaultSettings()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func TestFullManifestIsRead(t *testing.T) {
 }
 
 func TestEmptyManifestIsTheDefaults(t *testing.T) {
-	got, err := ParseManifest(nil, deploy.DefaultSettings())
+	got, err := parseManifest(nil, Manifest{Settings: deploy.DefaultSettings()})
 	if err != nil || !reflect.DeepEqual(got.Settings, deploy.DefaultSettings()) {
 		t.Errorf("%+v %v", got, err)
 	}
@@ -70,7 +70,7 @@ func TestHowAReleaseIsPromotedIsReadWhole(t *testing.T) {
 	} {
 		s := deploy.DefaultSettings()
 		want(&s)
-		got, err := ParseManifest([]byte(text), deploy.DefaultSettings())
+		got, err := parseManifest([]byte(text), Manifest{Settings: deploy.DefaultSettings()})
 		if err != nil || !reflect.DeepEqual(got.Settings, s) {
 			t.Errorf("%q: %v\ngot  %+v\nwant %+v", text, err, got.Settings, s)
 		}
@@ -141,7 +141,7 @@ func TestWrongManifestSaysWhere(t *testing.T) {
 		"[cron.night]\nshedule = '@daily'\ncommand = 'x'":                   `there is no key "cron.night.shedule"`,
 		"[limits]\npids = 1": "limits.pids = 1 is out of range",
 	} {
-		_, err := ParseManifest([]byte(text), deploy.DefaultSettings())
+		_, err := parseManifest([]byte(text), Manifest{Settings: deploy.DefaultSettings()})
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "teal.toml") {
 			t.Errorf("%q: error is %v, without %q", text, err, want)
 		}
@@ -190,7 +190,7 @@ func FuzzParseManifest(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		m, err := ParseManifest(text, deploy.DefaultSettings())
+		m, err := parseManifest(text, Manifest{Settings: deploy.DefaultSettings()})
 		if err != nil {
 			if strings.ContainsAny(err.Error(), "\n\x1b") {
 				t.Errorf("error is not one clean line: %q", err)

@@ -3,8 +3,10 @@ package builder
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"sort"
+	"slices"
 	"strings"
+
+	"teal/builder/packages"
 )
 
 const (
@@ -12,23 +14,15 @@ const (
 	maxDpkgStatus = 64 << 20
 )
 
-// dpkgList reads dpkg's database and gives one sorted line for each installed
-// package: name, architecture, version. Equal lists mean that nothing was
+// dpkgList gives one sorted line for each package that dpkg's database says is
+// installed: name, architecture, version. Equal lists mean that nothing was
 // patched, whatever the address of the image says.
 func dpkgList(status []byte) string {
 	var lines []string
-	for _, paragraph := range strings.Split(string(status), "\n\n") {
-		fields := map[string]string{}
-		for _, line := range strings.Split(paragraph, "\n") {
-			if key, value, ok := strings.Cut(line, ": "); ok && key != "" && key[0] != ' ' {
-				fields[key] = value
-			}
-		}
-		if fields["Package"] != "" && strings.HasSuffix(fields["Status"], " installed") {
-			lines = append(lines, fields["Package"]+" "+fields["Architecture"]+" "+fields["Version"]+"\n")
-		}
+	for _, p := range packages.Dpkg(status) {
+		lines = append(lines, p.Name+" "+p.Arch+" "+p.Version+"\n")
 	}
-	sort.Strings(lines)
+	slices.Sort(lines)
 	return strings.Join(lines, "")
 }
 

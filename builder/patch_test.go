@@ -112,7 +112,7 @@ func TestDetectedAppIsLaidOverTheNewerBaseBitByBit(t *testing.T) {
 		t.Fatalf("changes: %v\n%s", changes, log)
 	}
 	contains(t, patched.Remedy, "laid over the newer teal/base")
-	text, err := b.stack.fileOf(t.Context(), patched.Image, "/app/main")
+	text, err := b.lists().File(t.Context(), patched.Image, "/app/main")
 	if err != nil || string(text) != "the app of "+b.ns {
 		t.Errorf("the app became %q, %v", text, err)
 	}
@@ -140,7 +140,7 @@ func TestNewerLanguageIsAnUpdateThoughThePackagesOfTheSystemAreTheSame(t *testin
 	b := newBench(t)
 	live := b.laidBefore("node:24", map[string]string{"var/lib/dpkg/status": b.databaseOf("node:24"), versionFile[1:]: "Node 24.0.1\n"},
 		"LABEL "+labelBuildEnv+`='["NODE_VERSION=24.0.1","NODE_ENV=production"]'`, "ENV NODE_VERSION=24.0.1 NODE_ENV=production")
-	now, err := b.stack.fileOf(t.Context(), "teal/node:24", versionFile)
+	now, err := b.lists().File(t.Context(), "teal/node:24", versionFile)
 	if err != nil {
 		t.Fatal(err)
 	}

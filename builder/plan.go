@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"teal/deploy"
 )
@@ -90,6 +91,7 @@ func (j *job) chooseDetected(ctx context.Context) error {
 	}
 	t.keep = buildContext{ignore: ignore}.keep
 	t.online = func() bool { return j.stack.online(ctx) }
+	t.here = sync.OnceValues(func() ([]string, error) { return j.stack.names(ctx) })
 	if j.manifest.Stage != "" {
 		return failure("teal.toml names a stage of the Dockerfile, "+j.manifest.Stage+", and there is no Dockerfile", "commit it, or remove [build] target", nil, nil)
 	}

@@ -104,11 +104,25 @@ func registryHost(ref string) string {
 }
 
 // pull fetches an image and moves its name to what was fetched. One of Docker
-// Hub comes from the mirror where that has it.
+// Hub comes from the mirror where that has it. The image that had the name before
+// goes with its last name: by day after day of fresh bases the disk stays flat.
 func (s *Stack) pull(ctx context.Context, ref string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, pullTimeout, fmt.Errorf("pulling %s took longer than %s", ref, pullTimeout))
 	defer cancel()
 	name := mirrored(ref, s.mirror)
+	before := s.named(ctx, ref, name)
+	if err := s.fetchFrom(ctx, ref, name); err != nil {
+		return err
+	}
+	for _, old := range before {
+		s.dropNameless(ctx, old)
+	}
+	return nil
+}
+
+// fetchFrom fetches an image from the mirror, where that has a name for it, or
+// from its own registry.
+func (s *Stack) fetchFrom(ctx context.Context, ref, name string) error {
 	if name == "" {
 		return s.fetch(ctx, ref)
 	}
@@ -134,6 +148,45 @@ func (s *Stack) fetch(ctx context.Context, ref string) error {
 	}
 	defer stream.Close()
 	return drain(ctx, stream)
+}
+
+// named gives the images that have these names now.
+func (s *Stack) named(ctx context.Context, names ...string) (found []image.InspectResponse) {
+	for _, name := range names {
+		if name == "" {
+			continue
+		}
+		if i, err := s.engine.ImageInspect(ctx, name); err == nil {
+			found = append(found, i)
+		}
+	}
+	return found
+}
+
+// dropNameless removes an image that had tags until a pull moved them to another
+// one. It is not forced: one that a container or another image needs stays, and so
+// does one that has a tag, or was also pulled under a name of another repository.
+func (s *Stack) dropNameless(ctx context.Context, old image.InspectResponse) {
+	now, err := s.engine.ImageInspect(ctx, old.ID)
+	if err != nil || len(old.RepoTags) == 0 || len(now.RepoTags) > 0 {
+		return
+	}
+	moved := map[string]bool{}
+	for _, tag := range old.RepoTags {
+		moved[tag[:max(0, strings.LastIndex(tag, ":"))]] = true
+	}
+	for _, digest := range now.RepoDigests {
+		repository, _, _ := strings.Cut(digest, "@")
+		if !moved[repository] {
+			return
+		}
+	}
+	for _, digest := range now.RepoDigests {
+		s.discard(ctx, digest) // the image goes with the last one
+	}
+	if len(now.RepoDigests) == 0 {
+		s.discard(ctx, old.ID)
+	}
 }
 
 // drain reads a stream of progress messages to its end and gives the error in it.

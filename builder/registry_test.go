@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/image"
 )
 
@@ -62,6 +64,69 @@ func (r *registry) push(name, text string) string {
 	r.tags[name+":latest"] = digest
 	r.mu.Unlock()
 	return r.host + "/" + name
+}
+
+// TestPullLeavesNothingOfTheImageThatItReplaces: what has another name, or a
+// container, stays.
+func TestPullLeavesNothingOfTheImageThatItReplaces(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	registry := newRegistry(t)
+	there := func() (ids []string) {
+		t.Helper()
+		images, err := b.engine.ImageList(t.Context(), image.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range images {
+			for _, name := range append(i.RepoTags, i.RepoDigests...) {
+				if strings.HasPrefix(name, registry.host+"/") && !slices.Contains(ids, i.ID) {
+					ids = append(ids, i.ID)
+				}
+			}
+		}
+		return ids
+	}
+	pull := func(text string) string {
+		t.Helper()
+		ref := registry.push("debian", b.ns+text)
+		if err := b.stack.pull(t.Context(), ref); err != nil {
+			t.Fatal(err)
+		}
+		found, err := b.engine.ImageInspect(t.Context(), ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found.ID
+	}
+	one := pull("one")
+	if again := pull("one"); again != one || len(there()) != 1 {
+		t.Fatalf("the same digest: %s, %s of %v", one, again, there())
+	}
+	two := pull("two")
+	if ids := there(); len(ids) != 1 || ids[0] != two || b.there(one) {
+		t.Errorf("after the second one: %v, %s is the new one", ids, two)
+	}
+	name := "teal-" + b.ns + "/kept:by-hand"
+	if err := b.engine.ImageTag(t.Context(), two, name); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _, _ = b.engine.ImageRemove(context.Background(), name, image.RemoveOptions{Force: true}) }()
+	three := pull("three")
+	if !b.there(two) {
+		t.Error("an image that has another name was removed")
+	}
+	made, err := b.engine.ContainerCreate(t.Context(), &container.Config{Image: three, Cmd: []string{"/none"}, Labels: map[string]string{labelNamespace: b.ns}}, nil, nil, nil, "teal-"+b.ns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pull("four")
+	if !b.there(three) {
+		t.Error("an image that a container was made of was removed")
+	}
+	if err := b.engine.ContainerRemove(t.Context(), made.ID, container.RemoveOptions{Force: true}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // forget removes what was pulled from here, also images that lost their tag.

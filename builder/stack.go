@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -60,6 +59,7 @@ type Stack struct {
 	mu       sync.Mutex
 	answered map[string]answer   // by registry host, "" for whether any answers; guarded by mu
 	archived map[string]archived // by package database; guarded by mu
+	unknown  map[string]bool     // by image, of which the log has that there is no recipe; guarded by mu
 }
 
 // Ensure makes the named images ("go", or "teal/go") that are not there yet,
@@ -91,20 +91,36 @@ func (s *Stack) Ensure(ctx context.Context, log io.Writer, names ...string) erro
 }
 
 // Refresh looks for newer parts of every stack image that is there, and
-// replaces those whose content has changed.
+// replaces those whose content has changed. Those that are not in the table stay.
 func (s *Stack) Refresh(ctx context.Context, log io.Writer) (changed bool, err error) {
-	there, err := s.List(ctx)
+	there, err := s.names(ctx)
 	if err != nil {
 		return false, err
 	}
 	var names []string
-	for _, i := range there {
-		names = append(names, strings.TrimPrefix(i.Name, s.prefix))
+	for _, name := range there {
+		if _, known := recipeOf(name); known {
+			names = append(names, name)
+		} else {
+			s.noteUnknown(s.prefix + name)
+		}
 	}
 	if len(names) == 0 {
 		return false, nil
 	}
 	return s.refresh(ctx, log, true, names...)
+}
+
+// noteUnknown says once of a stack image that it stays as it is: an older Teal made
+// it, of a version that is no more, or a newer one that shares the Engine.
+func (s *Stack) noteUnknown(name string) {
+	s.mu.Lock()
+	again := s.unknown[name]
+	s.unknown[name] = true
+	s.mu.Unlock()
+	if !again {
+		s.log.Warn("a stack image that this Teal does not know how to make is not refreshed", "image", name)
+	}
 }
 
 // refresh looks at the named images; unless forced, at each not more often than

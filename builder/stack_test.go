@@ -2,10 +2,15 @@ package builder
 
 import (
 	"context"
+	"errors"
+	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/client"
@@ -20,7 +25,7 @@ func newTestStack(t *testing.T, change func(*Config)) *Stack {
 	if change != nil {
 		change(&config)
 	}
-	s := NewStack(config)
+	s := newStack(config.withDefaults())
 	s.prefix = "teal-t" + randomID()[:10] + "/"
 	s.warm = []string{"errors"}
 	t.Cleanup(func() {
@@ -118,6 +123,74 @@ func TestBaseComesFromTheRegistryThatAnswers(t *testing.T) {
 	registry.push("debian", "two")
 	if changed, err := s.Refresh(t.Context(), &log); !changed || err != nil {
 		t.Errorf("a newer image was not taken: %v %v", changed, err)
+	}
+}
+
+// TestStackImageThatThisTealDoesNotKnowHoldsUpNoOther: an older Teal made it, or a
+// newer one that shares the Engine.
+func TestStackImageThatThisTealDoesNotKnowHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	registry := newRegistry(t)
+	ref := registry.push("debian", randomID())
+	var said, log lockedBuffer
+	s := newTestStack(t, func(c *Config) { c.DebianImage, c.Log = ref, slog.New(slog.NewTextHandler(&said, nil)) })
+	if err := s.Ensure(t.Context(), &log, "base"); err != nil {
+		t.Fatal(err, log.String())
+	}
+	err := s.build(t.Context(), s.prefix+"cobol:latest", map[string]string{labelStack: "cobol"}, newProgress(&log, 1<<20),
+		namedFile{"Dockerfile", []byte("FROM " + s.prefix + "base\n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	registry.push("debian", randomID())
+	for _, want := range []bool{true, false} {
+		if changed, err := s.Refresh(t.Context(), &log); changed != want || err != nil {
+			t.Errorf("changed %v, %v\n%s", changed, err, log.String())
+		}
+	}
+	if n := strings.Count(said.String(), s.prefix+"cobol"); n != 1 {
+		t.Errorf("it is said %d times:\n%s", n, said.String())
+	}
+}
+
+func TestAppsOfAStackImageAreThoseWhoseDockerfileNamesItToo(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.build(request(files("Dockerfile", "FROM teal/static\nCOPY a /public/a\n", "a", b.ns)))
+	list, err := b.stack.List(t.Context())
+	at := slices.IndexFunc(list, func(i StackImage) bool { return i.Name == "teal/static" })
+	if err != nil || at < 0 || !slices.Equal(list[at].Apps, []string{"shop"}) {
+		t.Errorf("%+v %v", list, err)
+	}
+	for ref, want := range map[string]string{"teal/node": "teal/node:24", "teal/go:latest": "teal/go", "teal/python:3.12-build": "teal/python:3.12-build", "python:3.12": "", "teal/cobol": "teal/cobol"} {
+		got := strings.Join(b.stack.basesOf(map[string]string{labelBuildBases: `{"` + ref + `":{}}`}), " ")
+		if got != want {
+			t.Errorf("%s counts as %q, not %q", ref, got, want)
+		}
+	}
+}
+
+// deadlines is an Engine that notes by when each request has to be answered, and is away.
+type deadlines struct{ all []time.Time }
+
+func (d *deadlines) RoundTrip(r *http.Request) (*http.Response, error) {
+	by, _ := r.Context().Deadline()
+	d.all = append(d.all, by)
+	return nil, errors.New("away")
+}
+
+func TestWhatIsRemovedAfterwardsHoldsUpTheTurnNotForLong(t *testing.T) {
+	t.Parallel()
+	asked := &deadlines{}
+	engine, err := client.NewClientWithOpts(client.WithHTTPClient(&http.Client{Transport: asked}), client.WithVersion("1.41"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	newStack(Config{Engine: engine, Log: slog.New(slog.DiscardHandler)}.withDefaults()).discard(ctx, "teal/none")
+	if len(asked.all) != 1 || asked.all[0].IsZero() || time.Until(asked.all[0]) > time.Minute {
+		t.Errorf("requests have to be answered by %v", asked.all)
 	}
 }
 

@@ -67,7 +67,7 @@ func (s *Stack) prepareGo(ctx context.Context, p *progress) (*product, error) {
 				return err
 			}
 			// The layers go on in the finished image; only this name and its record go.
-			defer func() { s.discard(context.WithoutCancel(ctx), bare) }()
+			defer func() { s.discard(ctx, bare) }()
 			return s.finishGo(ctx, bare, ref, bundle, labels, p)
 		},
 	}, nil

@@ -155,7 +155,7 @@ func (s *Stack) prepareLanguage(ctx context.Context, p *progress, l language, ve
 // sameLanguage gives the image as it is when nothing is newer.
 func (s *Stack) sameLanguage(ctx context.Context, l language, version string, build bool) (*product, error) {
 	name := l.recipe(version, build).name
-	says, err := s.fileOf(ctx, s.prefix+name, versionFile)
+	says, err := s.lists().File(ctx, s.prefix+name, versionFile)
 	if err != nil {
 		return nil, nil // it is not there, or was made in another way
 	}

@@ -1,16 +1,15 @@
 package builder
 
 import (
-	"archive/tar"
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/containerd/errdefs"
-	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
 
@@ -110,19 +109,19 @@ func contentVersion(packages string) string { return packages[:min(12, len(packa
 // and has the product go on from it. drop takes the candidate's own name away.
 func (s *Stack) candidate(ctx context.Context, ref string, product *product, p *progress) (drop func(), err error) {
 	name := ref + "-candidate-" + randomID()[:8] // another process may be at the same
-	drop = func() { s.discard(context.WithoutCancel(ctx), name) }
+	drop = func() { s.discard(ctx, name) }
 	if err := product.install(ctx, name, nil, p); err != nil {
 		return nil, err
 	}
-	status, err := s.fileOf(ctx, name, "/"+dpkgStatus)
+	status, err := s.lists().Status(ctx, name)
 	if err != nil {
 		drop()
-		return nil, err
+		return nil, engineError(ctx, s.engine, err)
 	}
-	version, err := s.fileOf(ctx, name, versionFile)
-	if err != nil && !errdefs.IsNotFound(err) {
+	version, err := s.lists().File(ctx, name, versionFile)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		drop()
-		return nil, err
+		return nil, engineError(ctx, s.engine, err)
 	}
 	product.packages = hashOf(product.script, dpkgList(status), string(version))
 	if v := strings.TrimSpace(string(version)); v != "" {
@@ -136,31 +135,6 @@ func (s *Stack) candidate(ctx context.Context, ref string, product *product, p *
 
 // versionFile says which version of its language an image has: "Node 24.21.0".
 const versionFile = packages.VersionFile
-
-// fileOf reads a file of an image, which is not run.
-func (s *Stack) fileOf(ctx context.Context, ref, name string) ([]byte, error) {
-	made, err := s.engine.ContainerCreate(ctx, &container.Config{Image: ref, Cmd: []string{"none"}, NetworkDisabled: true}, nil, nil, nil, "")
-	if err != nil {
-		return nil, engineError(ctx, s.engine, err)
-	}
-	defer func() {
-		_ = s.engine.ContainerRemove(context.WithoutCancel(ctx), made.ID, container.RemoveOptions{Force: true})
-	}()
-	stream, _, err := s.engine.CopyFromContainer(ctx, made.ID, name)
-	if err != nil {
-		return nil, err
-	}
-	defer stream.Close()
-	in := tar.NewReader(stream)
-	if _, err := in.Next(); err != nil {
-		return nil, fmt.Errorf("read %s of %s: %w", name, ref, err)
-	}
-	text, err := io.ReadAll(io.LimitReader(in, maxDpkgStatus+1))
-	if err == nil && len(text) > maxDpkgStatus {
-		err = errors.New("too long")
-	}
-	return text, err
-}
 
 // prune removes earlier versions of the image. One that a container was made
 // from stays until the next time.
@@ -197,9 +171,15 @@ func (s *Stack) namesOf(names []string, current string) (ours, serves bool) {
 	return ours, serves
 }
 
-// discard takes a name of ours away; the image goes with the last one. One in use stays.
+// discardLimit bounds the removal of an image, which others may wait for.
+const discardLimit = 15 * time.Second
+
+// discard takes an image's name away, also when ctx has ended; the image goes with
+// the last one. One in use stays.
 func (s *Stack) discard(ctx context.Context, ref string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), discardLimit)
+	defer cancel()
 	if _, err := s.engine.ImageRemove(ctx, ref, image.RemoveOptions{}); err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
-		s.log.Warn("cannot remove a stack image that was replaced", "image", ref, "error", err)
+		s.log.Warn("cannot remove an image that was replaced", "image", ref, "error", err)
 	}
 }

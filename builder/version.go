@@ -25,16 +25,31 @@ type chosen struct {
 	warn string // what is not as it was asked for; ""
 }
 
+// offer is what can be had of a language.
+type offer struct {
+	only  string   // why no more than Debian's version and lines can; "": all can
+	lines []string // whose stack images are here
+}
+
+// among gives Debian's version and those of the lines, the oldest first.
+func (l language) among(lines []string) (can []string) {
+	for _, line := range l.lines {
+		if line == l.debian || slices.Contains(lines, line) {
+			can = append(can, line)
+		}
+	}
+	return can
+}
+
 // choose finds the version for what is asked among those that can be had: the
 // preferred one when it fits, else the newest that does. One that is asked for to
 // the last digit gets its line, with the newest fixes, and a warning says so. When
 // nothing fits, Debian's version is taken where it differs in the minor number
-// only; else it is a failure that says what to do. only says why none but Debian's
-// can be had; "": all can.
-func (l language) choose(a wish, only string) (chosen, error) {
-	can, prefer := l.lines, l.preferred
+// only; else it is a failure that says what to do.
+func (l language) choose(a wish, o offer) (chosen, error) {
+	can, prefer, only := l.lines, l.preferred, o.only
 	if only != "" {
-		can, prefer = []string{l.debian}, l.debian
+		can, prefer = l.among(o.lines), l.debian
 	}
 	if a.constraint == "" {
 		if a.from == "" {
@@ -59,7 +74,7 @@ func (l language) choose(a wish, only string) (chosen, error) {
 	}
 	if only != "" && !l.known(a.constraint) {
 		return chosen{}, failure(fmt.Sprintf("%s, and there is no such %s: Teal knows %s", says, l.title, strings.Join(l.lines, ", ")),
-			fmt.Sprintf("ask for one of them, or bring a Dockerfile; here is %s alone, as %s", prefer, only), nil, nil)
+			fmt.Sprintf("ask for one of them, or bring a Dockerfile; here is %s alone, as %s", strings.Join(can, ", "), only), nil, nil)
 	}
 	if pinned.MatchString(a.constraint) && only != "" && major(a.constraint) == major(prefer) {
 		return chosen{
@@ -69,7 +84,7 @@ func (l language) choose(a wish, only string) (chosen, error) {
 	}
 	hint := "ask for one of them, or bring a Dockerfile"
 	if only != "" {
-		hint = only + ", and Debian has no other version: " + hint
+		hint = only + ", and neither Debian nor the base images that are here have another version: " + hint
 	}
 	return chosen{}, failure(fmt.Sprintf("%s, and there is %s %s", says, l.title, strings.Join(can, ", ")), hint, nil, nil)
 }

@@ -23,9 +23,9 @@ const (
 // that a machine slept through is made up, once. Daily says what it did not
 // manage, and tomorrow is another day.
 func (s *Scheduler) keepHouse(ctx context.Context) {
-	due := s.wall().Add(houseFirst)
-	for sleep(ctx, min(look, max(0, due.Sub(s.wall())))) {
-		now := s.wall()
+	due := s.c.Now().Add(houseFirst)
+	for sleep(ctx, min(look, max(0, due.Sub(s.c.Now())))) {
+		now := s.c.Now()
 		if latest := now.Add(houseEvery); due.After(latest) { // the clock was set back
 			due = latest
 		}
@@ -35,19 +35,16 @@ func (s *Scheduler) keepHouse(ctx context.Context) {
 		pause := houseEvery
 		switch err := s.daily(ctx); {
 		case err == nil:
-			s.c.Log.Debug("housekeeping done", "duration", s.wall().Sub(now))
+			s.c.Log.Debug("housekeeping done", "duration", s.c.Now().Sub(now))
 		case errors.Is(err, deploy.ErrEngineAway):
 			pause = houseAgain
 			s.c.Log.Warn("housekeeping failed; it is tried again in an hour", "error", err)
 		default:
 			s.c.Log.Warn("housekeeping failed; it is tried again tomorrow", "error", err)
 		}
-		due = s.wall().Add(pause)
+		due = s.c.Now().Add(pause)
 	}
 }
-
-// wall is the time without the monotonic clock, which stands still while the machine sleeps.
-func (s *Scheduler) wall() time.Time { return s.c.Now().Round(0) }
 
 func (s *Scheduler) daily(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, houseLimit)

@@ -73,6 +73,16 @@ func (r Reader) Status(ctx context.Context, image string) (_ []byte, err error) 
 	return b.status(ctx)
 }
 
+// File gives a small file of the image; fs.ErrNotExist when there is none.
+func (r Reader) File(ctx context.Context, image, name string) (_ []byte, err error) {
+	b, err := open(ctx, r.Engine, r.Namespace, image)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, b.close(ctx)) }()
+	return b.read(ctx, name, maxSmall)
+}
+
 // clean takes out what no package manager puts there: the image may be hostile,
 // and its words come to terminals and pages.
 func clean(p *deploy.Package) {

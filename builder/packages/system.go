@@ -23,6 +23,9 @@ func osRelease(text []byte) map[string]string {
 	return fields
 }
 
+// Dpkg reads dpkg's database of what is installed.
+func Dpkg(status []byte) []deploy.Package { return dpkg(status) }
+
 // dpkg reads dpkg's status file, or a file of distroless' status.d: paragraphs
 // of "Key: value" (deb-control(5)). Only what is installed counts; paragraphs
 // without a Status, as in status.d, are.

@@ -68,18 +68,25 @@ func TestBaseImagesThatCannotBeRefreshedAreAnEventOfTheAppsOnThem(t *testing.T) 
 }
 
 // TestHousekeepingRefreshesTheBaseImagesAndSaysToTheirAppsWhatFailed: the Engine
-// is one that has a base image of which nobody knows any more how it is made.
+// is one that has a base image made of an official one whose registry is silent,
+// and one of which nobody knows any more how it is made: that one just stays.
 func TestHousekeepingRefreshesTheBaseImagesAndSaysToTheirAppsWhatFailed(t *testing.T) {
 	t.Parallel()
 	engine := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		switch {
+		case strings.Contains(r.URL.Path, "/distribution/"):
+			w.WriteHeader(http.StatusInternalServerError)
+		case strings.HasSuffix(r.URL.Path, "/images/teal/base:latest/json"), strings.HasSuffix(r.URL.Path, "/images/teal%2Fbase:latest/json"):
+			fmt.Fprint(w, `{"Id": "sha256:2", "Config": {"Labels": {"teal.official": "debian:bookworm-slim"}}}`)
 		case !strings.HasSuffix(r.URL.Path, "/images/json"):
 			fmt.Fprint(w, `{}`)
 		case strings.Contains(r.URL.Query().Get("filters"), "teal.stack"):
-			fmt.Fprint(w, `[{"Id": "sha256:1", "RepoTags": ["teal/cobol:latest"], "Labels": {"teal.stack": "cobol"}}]`)
+			fmt.Fprint(w, `[{"Id": "sha256:1", "RepoTags": ["teal/cobol:latest"], "Labels": {"teal.stack": "cobol"}},
+				{"Id": "sha256:2", "RepoTags": ["teal/base:latest"], "Labels": {"teal.stack": "base"}}]`)
 		default:
-			fmt.Fprint(w, `[{"Id": "sha256:2", "Labels": {"teal.app": "shop", "teal.build.on": "teal/cobol"}}]`)
+			fmt.Fprint(w, `[{"Id": "sha256:3", "Labels": {"teal.app": "blog", "teal.build.on": "", "teal.build.bases": "{\"base\":{},\"debian:bookworm-slim\":{}}"}},
+				{"Id": "sha256:4", "Labels": {"teal.app": "shop", "teal.build.on": "", "teal.build.bases": "{\"teal/base\":{}}"}}]`)
 		}
 	}))
 	defer engine.Close()
@@ -100,7 +107,7 @@ func TestHousekeepingRefreshesTheBaseImagesAndSaysToTheirAppsWhatFailed(t *testi
 	}
 	log := slog.New(slog.DiscardHandler)
 	d := &daemonParts{db: db, log: log, builder: builder.New(builder.Config{Engine: docker, Namespace: "n", Log: log})}
-	if err := d.keepHouse(t.Context()); err == nil || !strings.Contains(err.Error(), "no stack image cobol") {
+	if err := d.keepHouse(t.Context()); err == nil || !strings.Contains(err.Error(), "cannot refresh the stack image teal/base: it was made from debian:bookworm-slim") || strings.Contains(err.Error(), "cobol") {
 		t.Errorf("housekeeping says %v", err)
 	}
 	for app, want := range map[deploy.AppName]int{"blog": 0, "shop": 1} {

@@ -15,8 +15,9 @@ import (
 // ejectCommand is "teal eject": it writes down what Teal would build by, for
 // those who want to change it.
 type ejectCommand struct {
-	Dir        string `arg:"" optional:"" default:"." type:"existingdir" help:"The app's checkout."`
-	DockerHost string `help:"Container engine, which is asked whether a registry answers. Default: DOCKER_HOST, or the local socket." env:"DOCKER_HOST"`
+	registryFlags // which versions there are depends on whether a registry answers
+
+	Dir string `arg:"" optional:"" default:"." type:"existingdir" help:"The app's checkout."`
 }
 
 // Run writes Dockerfile and .dockerignore, and overwrites neither.
@@ -26,7 +27,7 @@ func (e ejectCommand) Run(t *terminal) error {
 		return err
 	}
 	defer engine.Close()
-	b := builder.New(builder.Config{Engine: engine, Namespace: "eject"})
+	b := builder.New(builder.Config{Engine: engine, Namespace: "eject", RegistryConfig: e.RegistryConfig, Mirror: e.RegistryMirror})
 	p, err := b.Preview(t.ctx, deploy.BuildRequest{App: "app", Source: worktree{e.Dir}, Defaults: deploy.DefaultSettings()})
 	var f *deploy.Failure
 	switch {

@@ -1,6 +1,10 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,4 +43,44 @@ func TestEjectedDockerfileIsWhatThePlanSaysAndBuildsTheSameApp(t *testing.T) {
 
 	empty := t.TempDir()
 	w.run(w.bin, "eject", empty).exits(1).says("nothing to eject: there are no files")
+}
+
+// TestEjectAsksTheRegistryMirror: the Engine is one that reaches nothing but the mirror.
+func TestEjectAsksTheRegistryMirror(t *testing.T) {
+	t.Parallel()
+	engine := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Api-Version", "1.41")
+		switch {
+		case strings.Contains(r.URL.Path, "/distribution/mirror.test/library/debian:bookworm-slim/"):
+			fmt.Fprint(w, `{"Descriptor": {"digest": "sha256:1"}}`)
+		case strings.Contains(r.URL.Path, "/distribution/"):
+			w.WriteHeader(http.StatusInternalServerError)
+		case strings.HasSuffix(r.URL.Path, "/images/json"):
+			fmt.Fprint(w, `[]`)
+		default:
+			fmt.Fprint(w, `{}`)
+		}
+	}))
+	defer engine.Close()
+	host := "tcp://" + engine.Listener.Addr().String()
+	for _, c := range []struct {
+		flags []string
+		says  string
+	}{
+		{nil, "FROM teal/python:3.11\n"},
+		{[]string{"--registry-mirror", "mirror.test"}, "FROM teal/python:3.12\n"},
+	} {
+		dir := t.TempDir()
+		writeFile(t, filepath.Join(dir, "main.py"), "", 0o644)
+		writeFile(t, filepath.Join(dir, ".python-version"), "3.12\n", 0o644)
+		var out bytes.Buffer
+		if err := run(t.Context(), append([]string{"eject", dir, "--docker-host", host}, c.flags...), strings.NewReader(""), &out, &out); err != nil {
+			t.Fatalf("%v: %v\n%s", c.flags, err, out.String())
+		}
+		written, err := os.ReadFile(filepath.Join(dir, "Dockerfile"))
+		if err != nil || !strings.Contains(string(written), c.says) {
+			t.Errorf("%v: no %q in %v\n%s", c.flags, c.says, err, written)
+		}
+	}
 }

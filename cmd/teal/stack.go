@@ -23,10 +23,14 @@ type stackCommand struct {
 
 type stackFlags struct {
 	dataFlag
-	DockerHost string `help:"Container engine. Default: DOCKER_HOST, or the local socket." env:"DOCKER_HOST"`
-	CAFile     string `help:"Further certificate authorities (PEM) that builds trust." env:"TEAL_CA_FILE" name:"ca-file"`
-	GoProxy    string `help:"Go module proxy (URL) that the toolchain of teal/go comes from when this machine has no Go and no registry answers." env:"TEAL_GO_PROXY"`
+	registryFlags
+	CAFile  string `help:"Further certificate authorities (PEM) that builds trust." env:"TEAL_CA_FILE" name:"ca-file"`
+	GoProxy string `help:"Go module proxy (URL) that the toolchain of teal/go comes from when this machine has no Go and no registry answers." env:"TEAL_GO_PROXY"`
+}
 
+// registryFlags say where base images come from.
+type registryFlags struct {
+	DockerHost     string `help:"Container engine. Default: DOCKER_HOST, or the local socket." env:"DOCKER_HOST"`
 	RegistryConfig string `help:"Docker configuration file (config.json) with credentials for registries that base images come from." env:"TEAL_REGISTRY_CONFIG"`
 	RegistryMirror string `help:"Registry (host, or host:port) that has copies of Docker Hub's images; it is asked first." env:"TEAL_REGISTRY_MIRROR"`
 }
