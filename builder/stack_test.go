@@ -3,6 +3,7 @@ package builder
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -12,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/client"
 
@@ -166,6 +169,39 @@ func TestAppsOfAStackImageAreThoseWhoseDockerfileNamesItToo(t *testing.T) {
 		got := strings.Join(b.stack.basesOf(map[string]string{labelBuildBases: `{"` + ref + `":{}}`}), " ")
 		if got != want {
 			t.Errorf("%s counts as %q, not %q", ref, got, want)
+		}
+	}
+}
+
+// TestContainersThatACandidateIsReadFromAreFoundByTheSweep: when Teal is killed
+// meanwhile, the next one removes what has these labels.
+func TestContainersThatACandidateIsReadFromAreFoundByTheSweep(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	if err := b.stack.Ensure(t.Context(), &lockedBuffer{}, "base"); err != nil {
+		t.Fatal(err)
+	}
+	p := newProgress(&lockedBuffer{}, 1<<20)
+	product := &product{install: func(ctx context.Context, ref string, labels map[string]string, p *progress) error {
+		return b.stack.build(ctx, ref, labels, p, namedFile{"Dockerfile", []byte("FROM teal/base\nLABEL candidate.of=" + b.ns + "\n")})
+	}}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	made, errs := b.engine.Events(ctx, events.ListOptions{Since: fmt.Sprint(time.Now().Unix() - 1), Filters: filters.NewArgs(
+		filters.Arg("type", "container"), filters.Arg("event", "create"), filters.Arg("label", "candidate.of="+b.ns))})
+	drop, err := b.stack.candidate(ctx, "teal-"+b.ns+"/base:latest", product, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	drop()
+	for range 2 { // for dpkg's database, and for the version
+		select {
+		case e := <-made:
+			if l := e.Actor.Attributes; l[labelNamespace] != b.ns || l["teal.once"] == "" {
+				t.Errorf("a container has the labels %v", l)
+			}
+		case err := <-errs:
+			t.Fatal(err)
 		}
 	}
 }
