@@ -16,7 +16,7 @@ demo: ## set up and run the main job; DEMO_EXIT=1 ends by itself
 test: ## set up and run every test: real Engine, SSH, mail and browser
 	go run ./cmd/dev setup test
 	go test -race -run '^$$' ./... >/dev/null # compiles side by side; the tests then have the machine to themselves
-	go test -race -p 1 -timeout 20m ./...
+	go test -race -p 1 -timeout 40m ./...
 	go test -count 1 -run Alloc ./router ./router/http1 # the race detector allocates
 
 lint: ## vet, staticcheck, gofumpt

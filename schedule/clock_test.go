@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -78,9 +79,10 @@ func TestAJumpForthAndBackAgainIsOneRun(t *testing.T) {
 func TestARunThatIsPutOffDoesNotWaitForAClockThatWasSetBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := at(t, "2026-11-20T03:00:00Z", "shop")
-		busy := true
+		var busy atomic.Bool
+		busy.Store(true)
 		w.patch = func(context.Context, deploy.AppName) (deploy.Deployment, error) {
-			if busy {
+			if busy.Load() {
 				return deploy.Deployment{}, deploy.ErrBusy
 			}
 			return deploy.Deployment{ID: 1}, nil
@@ -88,7 +90,7 @@ func TestARunThatIsPutOffDoesNotWaitForAClockThatWasSetBack(t *testing.T) {
 		w.during(nil, func(*Scheduler) {
 			time.Sleep(31 * time.Minute)
 			w.jump(-10 * time.Hour)
-			busy = false
+			busy.Store(false)
 			time.Sleep(30 * time.Minute)
 		})
 		if len(w.runs) != 2 {
@@ -131,9 +133,10 @@ func TestAnotherDefaultScheduleMakesNothingUp(t *testing.T) {
 func TestAnotherScheduleTakesThePlaceOfARunThatWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := at(t, "2026-11-20T03:00:00Z", "shop")
-		busy := true
+		var busy atomic.Bool
+		busy.Store(true)
 		w.patch = func(context.Context, deploy.AppName) (deploy.Deployment, error) {
-			if busy {
+			if busy.Load() {
 				return deploy.Deployment{}, deploy.ErrBusy
 			}
 			return deploy.Deployment{ID: 1}, nil
@@ -143,7 +146,7 @@ func TestAnotherScheduleTakesThePlaceOfARunThatWaits(t *testing.T) {
 			w.mu.Lock()
 			w.apps[0].PatchSchedule = "0 22 * * *"
 			w.mu.Unlock()
-			busy = false
+			busy.Store(false)
 			time.Sleep(20 * time.Hour)
 		})
 		w.want("shop 2026-11-20T03:30:00Z", "shop 2026-11-20T22:00:00Z")
