@@ -124,6 +124,7 @@ type Builder struct {
 	trimmed time.Time          // when the build cache was last looked at; guarded by mu
 	info    *system.Info       // of the Engine, once it was asked; guarded by mu
 	layers  map[string][]layer // by image, which never change; guarded by mu
+	latest  latestList         // guarded by mu
 }
 
 var _ deploy.Builder = (*Builder)(nil)
