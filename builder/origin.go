@@ -20,6 +20,7 @@ const kindDockerfile = "Dockerfile"
 type baseRef struct {
 	ID     string `json:"id"`               // content address
 	Digest string `json:"digest,omitempty"` // in its registry, where it came from one
+	Holds  string `json:"holds,omitempty"`  // of a stack image: see labelPackages
 
 	env []string // what it sets
 }
@@ -44,10 +45,11 @@ func originOf(found image.InspectResponse) origin {
 	if len(o.paths) > 0 && l[labelBuildOn] != "" {
 		o.on, o.base = l[labelBuildOn], l[labelBuildBase]
 		o.known = json.Unmarshal([]byte(l[labelBuildEnv]), &o.env) == nil
-		o.bases = map[string]baseRef{o.on: {ID: o.base}}
-		return o
 	}
 	_ = json.Unmarshal([]byte(l[labelBuildBases]), &o.bases) // an app's Dockerfile may set what it likes: then there are none
+	if o.on != "" {
+		o.bases = map[string]baseRef{o.on: {ID: o.base, Holds: o.bases[o.on].Holds}}
+	}
 	return o
 }
 
@@ -57,6 +59,12 @@ func (o origin) stack() string {
 		return o.kind
 	}
 	return strings.Join(o.names(), ", ")
+}
+
+// isStill tells whether the image that has the base's name now is it, or holds the
+// same: two installations on one Engine may each have made it.
+func (r baseRef) isStill(found image.InspectResponse) bool {
+	return r.ID == found.ID || r.Holds != "" && found.Config != nil && r.Holds == found.Config.Labels[labelPackages]
 }
 
 // names lists the base images that count.
@@ -79,6 +87,9 @@ func (j *job) noteBases(ctx context.Context, refs []string) error {
 		base := baseRef{ID: found.ID, Digest: digestOf(found, ref)}
 		if found.Config != nil {
 			base.env = found.Config.Env
+			if strings.HasPrefix(ref, stackPrefix) { // images of others that are built on one have its labels, too
+				base.Holds = found.Config.Labels[labelPackages]
+			}
 		}
 		j.bases[ref] = base
 		if strings.HasPrefix(ref, stackPrefix) && found.Config != nil && found.Config.Labels[labelSource] != "" {

@@ -174,7 +174,7 @@ func (b *Builder) newerBases(ctx context.Context, o origin, p *deploy.Pending) e
 		case errdefs.IsNotFound(err) || errdefs.IsInvalidArgument(err):
 		case err != nil:
 			return engineError(ctx, b.config.Engine, err)
-		case found.ID != was.ID:
+		case !was.isStill(found):
 			p.Bases, p.Contents = append(p.Bases, ref), append(p.Contents, cmp.Or(digestOf(found, ref), found.ID))
 			continue
 		}
