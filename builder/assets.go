@@ -28,29 +28,16 @@ func findAssets(ctx context.Context, t *tree) (*assets, error) {
 	if !t.has("package.json") || t.kind == "node" {
 		return nil, nil
 	}
-	text, err := t.read(ctx, "package.json")
+	a, err := readNode(ctx, t, "assets")
 	if err != nil {
 		return nil, err
 	}
-	a := &nodeApp{t: t, stage: "assets"}
-	if a.pkg, err = readPackageJSON(text); err != nil {
-		return nil, err
-	}
-	a.build = firstOf([]string{"heroku-postbuild", "build"}, a.pkg.has)
 	bundler := firstOf(bundlers, a.pkg.needs)
 	if a.build == "" || bundler == "" {
 		return nil, nil
 	}
-	asks, err := a.asks(ctx)
+	version, err := a.choose(ctx)
 	if err != nil {
-		return nil, err
-	}
-	version, err := t.version("node", asks)
-	if err != nil {
-		return nil, err
-	}
-	a.line, a.manager = version.line, a.chooseManager(ctx)
-	if a.tokens, err = t.tokens(ctx, npmSettings...); err != nil {
 		return nil, err
 	}
 	return &assets{

@@ -198,18 +198,7 @@ func TestTheVersionThatTheAppAsksForIsFound(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			tree := declaredTree(t, c.source)
 			tree.online = func() bool { return c.online }
-			p, err := detect(t.Context(), tree)
-			var refused *deploy.Failure
-			switch {
-			case errors.As(err, &refused) && c.on == "":
-				contains(t, refused.Reason, c.say)
-			case err != nil:
-				t.Fatal(err)
-			case p.on != c.on:
-				t.Errorf("runs on %s, not %q", p.on, c.on)
-			default:
-				contains(t, strings.Join(append(p.why, p.warn...), "\n"), c.say)
-			}
+			runsOn(t, tree, c.on, c.say)
 		})
 	}
 }
@@ -239,18 +228,7 @@ func TestLinesWhoseBaseImageIsHereCanBeHadWithoutARegistry(t *testing.T) {
 			tree := declaredTree(t, c.source)
 			tree.online = func() bool { return false }
 			tree.here = func() ([]string, error) { return here, nil }
-			p, err := detect(t.Context(), tree)
-			var refused *deploy.Failure
-			switch {
-			case errors.As(err, &refused) && c.on == "":
-				contains(t, refused.Reason, c.say)
-			case err != nil:
-				t.Fatal(err)
-			case p.on != c.on:
-				t.Errorf("runs on %s, not %q", p.on, c.on)
-			default:
-				contains(t, strings.Join(append(p.why, p.warn...), "\n"), c.say)
-			}
+			runsOn(t, tree, c.on, c.say)
 		})
 	}
 	away := errors.New("the Engine is away")
@@ -369,5 +347,23 @@ func TestConstraintsOfEveryLanguageAreRead(t *testing.T) {
 		if got := fits(c.constraint, c.line); got != c.fit {
 			t.Errorf("%q and %s: %d, not %d", c.constraint, c.line, got, c.fit)
 		}
+	}
+}
+
+// runsOn is a claim about what is made of a tree: the image that it runs on and
+// words of why; without an image, words of why it is refused.
+func runsOn(t *testing.T, tree *tree, on, say string) {
+	t.Helper()
+	p, err := detect(t.Context(), tree)
+	var refused *deploy.Failure
+	switch {
+	case errors.As(err, &refused) && on == "":
+		contains(t, refused.Reason, say)
+	case err != nil:
+		t.Fatal(err)
+	case p.on != on:
+		t.Errorf("runs on %s, not %q", p.on, on)
+	default:
+		contains(t, strings.Join(append(p.why, p.warn...), "\n"), say)
 	}
 }

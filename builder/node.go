@@ -29,31 +29,17 @@ func detectNode(ctx context.Context, t *tree) (*plan, error) {
 	if !t.has("package.json") {
 		return nil, nil
 	}
-	text, err := t.read(ctx, "package.json")
+	a, err := readNode(ctx, t, "build")
 	if err != nil {
-		return nil, err
-	}
-	a := &nodeApp{t: t, stage: "build"}
-	if a.pkg, err = readPackageJSON(text); err != nil {
 		return nil, err
 	}
 	if a.forTools() {
 		return nil, nil
 	}
-	asks, err := a.asks(ctx)
+	version, err := a.choose(ctx)
 	if err != nil {
 		return nil, err
 	}
-	version, err := t.version("node", asks)
-	if err != nil {
-		return nil, err
-	}
-	a.line = version.line
-	a.manager = a.chooseManager(ctx)
-	if a.tokens, err = t.tokens(ctx, npmSettings...); err != nil {
-		return nil, err
-	}
-	a.build = firstOf([]string{"heroku-postbuild", "build"}, a.pkg.has)
 	p := &plan{kind: "node", what: "Node " + a.line + ": package.json found", omit: []string{"node_modules"}, argv: a.argv}
 	p.why = append([]string{"Node: package.json found, and no Dockerfile", version.why, a.manager.why}, sayTokens(a.tokens)...)
 	p.warn = present(version.warn, a.manager.warn)
@@ -84,6 +70,35 @@ func detectNode(ctx context.Context, t *tree) (*plan, error) {
 
 // npmSettings say where packages come from.
 var npmSettings = []string{".npmrc", ".yarnrc", ".yarnrc.yml", "bunfig.toml"}
+
+// readNode reads the tree's package.json; stage is where packages are installed.
+func readNode(ctx context.Context, t *tree, stage string) (*nodeApp, error) {
+	text, err := t.read(ctx, "package.json")
+	if err != nil {
+		return nil, err
+	}
+	a := &nodeApp{t: t, stage: stage}
+	if a.pkg, err = readPackageJSON(text); err != nil {
+		return nil, err
+	}
+	a.build = firstOf([]string{"heroku-postbuild", "build"}, a.pkg.has)
+	return a, nil
+}
+
+// choose settles the version of Node, the package manager, and what it has to be told.
+func (a *nodeApp) choose(ctx context.Context) (chosen, error) {
+	asks, err := a.asks(ctx)
+	if err != nil {
+		return chosen{}, err
+	}
+	version, err := a.t.version("node", asks)
+	if err != nil {
+		return chosen{}, err
+	}
+	a.line, a.manager = version.line, a.chooseManager(ctx)
+	a.tokens, err = a.t.tokens(ctx, npmSettings...)
+	return version, err
+}
 
 // present gives those texts that are not empty.
 func present(texts ...string) []string {

@@ -154,18 +154,8 @@ func TestEventsBesideAnUploadLeaveItAlone(t *testing.T) {
 	r := startRouter(t, Config{})
 	const pieces = 200
 	r.pointShop(startApp(t, 1, func(w http.ResponseWriter, r *http.Request) {
-		http.NewResponseController(w).EnableFullDuplex()
 		w.Header().Set("Content-Type", "text/event-stream")
-		w.(http.Flusher).Flush()
-		buf := make([]byte, 1000)
-		for {
-			n, err := r.Body.Read(buf)
-			w.Write(buf[:n])
-			w.(http.Flusher).Flush()
-			if err != nil {
-				return
-			}
-		}
+		echoBody(w, r)
 	}))
 	body, say := io.Pipe()
 	req, _ := http.NewRequest("POST", "http://shop.test/", body)

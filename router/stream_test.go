@@ -240,21 +240,24 @@ func TestAnswerDuringTheUploadArrives(t *testing.T) {
 	eventually(t, "nothing is in flight", func() bool { return r.Figures("shop", 1).InFlight == 0 })
 }
 
+// echoBody answers with the request's body while that still comes.
+func echoBody(w http.ResponseWriter, r *http.Request) {
+	http.NewResponseController(w).EnableFullDuplex()
+	w.(http.Flusher).Flush()
+	buf := make([]byte, 1000)
+	for {
+		n, err := r.Body.Read(buf)
+		w.Write(buf[:n])
+		w.(http.Flusher).Flush()
+		if err != nil {
+			return
+		}
+	}
+}
+
 func TestAppThatAnswersWhileItReadsIsHeard(t *testing.T) {
 	r := startRouter(t, Config{})
-	r.pointShop(startApp(t, 1, func(w http.ResponseWriter, r *http.Request) {
-		http.NewResponseController(w).EnableFullDuplex()
-		w.(http.Flusher).Flush()
-		buf := make([]byte, 100)
-		for {
-			n, err := r.Body.Read(buf)
-			w.Write(buf[:n])
-			w.(http.Flusher).Flush()
-			if err != nil {
-				return
-			}
-		}
-	}))
+	r.pointShop(startApp(t, 1, echoBody))
 	body, say := io.Pipe()
 	req, _ := http.NewRequest("POST", "http://shop.test/", body)
 	resp, err := r.client().Do(req)

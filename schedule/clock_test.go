@@ -79,14 +79,7 @@ func TestAJumpForthAndBackAgainIsOneRun(t *testing.T) {
 func TestARunThatIsPutOffDoesNotWaitForAClockThatWasSetBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := at(t, "2026-11-20T03:00:00Z", "shop")
-		var busy atomic.Bool
-		busy.Store(true)
-		w.patch = func(context.Context, deploy.AppName) (deploy.Deployment, error) {
-			if busy.Load() {
-				return deploy.Deployment{}, deploy.ErrBusy
-			}
-			return deploy.Deployment{ID: 1}, nil
-		}
+		busy := w.busy()
 		w.during(nil, func(*Scheduler) {
 			time.Sleep(31 * time.Minute)
 			w.jump(-10 * time.Hour)
@@ -133,14 +126,7 @@ func TestAnotherDefaultScheduleMakesNothingUp(t *testing.T) {
 func TestAnotherScheduleTakesThePlaceOfARunThatWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := at(t, "2026-11-20T03:00:00Z", "shop")
-		var busy atomic.Bool
-		busy.Store(true)
-		w.patch = func(context.Context, deploy.AppName) (deploy.Deployment, error) {
-			if busy.Load() {
-				return deploy.Deployment{}, deploy.ErrBusy
-			}
-			return deploy.Deployment{ID: 1}, nil
-		}
+		busy := w.busy()
 		w.during(nil, func(*Scheduler) {
 			time.Sleep(35 * time.Minute) // it is put off until 03:40
 			w.mu.Lock()
@@ -184,4 +170,17 @@ func TestAnAppThatIsDestroyedInItsRunHoldsNobodyUp(t *testing.T) {
 			t.Errorf("events: %q", w.events)
 		}
 	})
+}
+
+// busy has every patch find its app busy, until it is set to false.
+func (w *world) busy() *atomic.Bool {
+	busy := new(atomic.Bool)
+	busy.Store(true)
+	w.patch = func(context.Context, deploy.AppName) (deploy.Deployment, error) {
+		if busy.Load() {
+			return deploy.Deployment{}, deploy.ErrBusy
+		}
+		return deploy.Deployment{ID: 1}, nil
+	}
+	return busy
 }

@@ -52,6 +52,16 @@ func (l *load) stop() {
 	l.wg.Wait()
 }
 
+// stopUnharmed ends the load, in which no request may have failed.
+func (l *load) stopUnharmed() {
+	l.app.t.Helper()
+	l.stop()
+	if len(l.failures) > 0 || l.asked.Load() == 0 {
+		l.app.t.Errorf("%d of %d requests failed, the first: %v", len(l.failures), l.asked.Load(), l.failures[:min(1, len(l.failures))])
+	}
+	l.app.t.Logf("%d requests, %d failed", l.asked.Load(), len(l.failures))
+}
+
 // latency gives the 99th percentile and the longest of the answers; of a load that was stopped.
 func (l *load) latency() (p99, longest time.Duration) {
 	sorted := slices.Sorted(slices.Values(l.took))

@@ -127,11 +127,7 @@ func TestScheduledRunLaysADetectedAppOverItsNewerBaseBitByBit(t *testing.T) {
 	if now := a.instances(); now != serving {
 		t.Errorf("a run without updates restarted the app: %s became %s", serving, now)
 	}
-	l.stop()
-	if len(l.failures) > 0 || l.asked.Load() == 0 {
-		t.Errorf("%d of %d requests failed, the first: %v", len(l.failures), l.asked.Load(), l.failures[:min(1, len(l.failures))])
-	}
-	t.Logf("%d requests, %d failed", l.asked.Load(), len(l.failures))
+	l.stopUnharmed()
 	box.empty()
 }
 

@@ -89,11 +89,7 @@ func TestScheduledRunUpgradesRealPackagesAndDeploysOnlyWhatWorks(t *testing.T) {
 	}
 	box.empty()
 	w.command(t, "anna", "patch", "good", "--dry-run").exits(0).says("v2 of good is up to date")
-	l.stop()
-	if len(l.failures) > 0 || l.asked.Load() == 0 {
-		t.Errorf("%d of %d requests failed, the first: %v", len(l.failures), l.asked.Load(), l.failures[:min(1, len(l.failures))])
-	}
-	t.Logf("%d requests, %d failed", l.asked.Load(), len(l.failures))
+	l.stopUnharmed()
 }
 
 // inTime waits longer than eventually does.
