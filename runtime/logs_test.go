@@ -13,10 +13,23 @@ import (
 	"teal/deploy"
 )
 
+// startHeard starts an instance and waits until the Engine has read what it
+// writes at its start: the Engine reads the two outputs as two pipes, so that
+// "ready" may otherwise come after lines that the app wrote later.
+func startHeard(t *testing.T, d *Docker, r deploy.Release, c deploy.Color) deploy.Instance {
+	t.Helper()
+	in := start(t, d, r, c)[0]
+	eventually(t, 10*time.Second, "what it writes at its start", func() bool {
+		lines, err := d.Tail(t.Context(), in, 50)
+		return err == nil && slices.Contains(lines, "ready") && slices.Contains(lines, "listening on :8080")
+	})
+	return in
+}
+
 func TestTailGivesTheLastLinesOfBothOutputsClean(t *testing.T) {
 	t.Parallel()
 	d := newDocker(t)
-	in := start(t, d, release("shop", 1, ""), deploy.Blue)[0]
+	in := startHeard(t, d, release("shop", 1, ""), deploy.Blue)
 	get(t, in.Addr, "/say?line=one")
 	get(t, in.Addr, "/say?line=two")
 	var all []string
@@ -27,7 +40,6 @@ func TestTailGivesTheLastLinesOfBothOutputsClean(t *testing.T) {
 		}
 		return len(all) == 4
 	})
-	// The two outputs are two pipes: the app's own order between them is lost.
 	if !slices.Equal(all[2:], []string{"one", "two"}) || !slices.Contains(all, "ready") || !slices.Contains(all, "listening on :8080") {
 		t.Errorf("it wrote %q", all)
 	}
@@ -51,9 +63,8 @@ func TestLogsMergeTheRunningInstancesInTheOrderOfTime(t *testing.T) {
 	if err := d.Logs(t.Context(), "shop", false, 10, &log); !errors.Is(err, deploy.ErrNothing) {
 		t.Errorf("with nothing running Logs says %v", err)
 	}
-	blue := start(t, d, release("shop", 1, ""), deploy.Blue)[0]
-	green := start(t, d, release("shop", 2, ""), deploy.Green)[0]
-	get(t, blue.Addr, "/")
+	blue := startHeard(t, d, release("shop", 1, ""), deploy.Blue)
+	green := startHeard(t, d, release("shop", 2, ""), deploy.Green)
 	for i, line := range []string{"one", "two", "three"} {
 		in := []deploy.Instance{green, blue}[i%2]
 		get(t, in.Addr, "/say?line="+line)
@@ -78,7 +89,7 @@ func TestFollowedLogsGoOnWithInstancesThatStartLater(t *testing.T) {
 	d := newDocker(t)
 	stopped := running(t, d)
 	defer stopped()
-	blue := start(t, d, release("shop", 1, ""), deploy.Blue)[0]
+	blue := startHeard(t, d, release("shop", 1, ""), deploy.Blue)
 	get(t, blue.Addr, "/say?line=before")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
