@@ -31,3 +31,23 @@ func TestAStoredClaimToAnotherAppsOwnHostIsNotRouted(t *testing.T) {
 		t.Errorf("hosts: %v, want %v", got, want)
 	}
 }
+
+func TestANewAppsHostIsKnownWhileItsFirstPushIsBuilt(t *testing.T) {
+	w := deploytest.New(t)
+	d, ctx := w.Open(), within(t)
+	mustPush(ctx, t, d, "one", deploy.Live) // the engine has looked at the apps it found at its start
+	w.Store.PutApp(deploy.App{Name: "blog"})
+	g := holdBuilds(w)
+	push := w.Commit("one", deploy.Options{})
+	push.App = "blog"
+	dep, err := d.Receive(ctx, push)
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-g.waiting
+	if got, want := d.Router.Hosts("blog"), []string{"blog.test"}; !slices.Equal(got, want) {
+		t.Errorf("hosts: %v, want %v", got, want)
+	}
+	close(g.open)
+	mustWait(ctx, t, d, dep, deploy.Live)
+}

@@ -44,6 +44,7 @@ func (w *worker) steps(j *job) error {
 	if d.State != Staged {
 		w.unstage(d)
 	}
+	w.introduce()
 	switch {
 	case d.State == Staged:
 		return w.promoteStaged(j)

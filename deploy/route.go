@@ -89,6 +89,19 @@ func (e *Engine) Reroute(ctx context.Context, app AppName) error {
 	return nil
 }
 
+// introduce has the router know an app that was never live, so that from its
+// first push on its host says that nothing is live yet, not that there is no app.
+func (w *worker) introduce() {
+	ctx, done := cleanup()
+	defer done()
+	if app, err := w.e.Store.App(ctx, w.app); err != nil || app.Live != 0 {
+		return
+	}
+	w.place.Lock()
+	defer w.place.Unlock()
+	w.e.point(ctx, w.app)
+}
+
 // observe asks the Engine what there is of the app, and keeps it. The caller
 // holds the app's place, so that nothing is started meanwhile. An Engine that is
 // away changes nothing: what was running is taken to run.
