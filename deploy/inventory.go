@@ -46,6 +46,7 @@ type Inventory struct {
 	System   string `json:"system"`   // "Debian GNU/Linux 12 (bookworm)"; "" for an image without a system
 	Distro   string `json:"distro"`   // "debian", "alpine": ID of os-release
 	Codename string `json:"codename"` // "bookworm"; "" when the system has none
+	Edition  string `json:"edition"`  // "12", "3.20.3": VERSION_ID of os-release; "" when the system has none
 	// Packages are sorted by kind, name, architecture and version.
 	Packages []Package `json:"packages"`
 	// Unknown says what could not be told, one line each: "the rpm database has a

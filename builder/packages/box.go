@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path"
 	"strings"
 	"time"
@@ -102,7 +103,7 @@ func (b *box) read(ctx context.Context, name string, limit int64) ([]byte, error
 		return nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
 	}
 	if stat.Size > limit {
-		return nil, fmt.Errorf("%s has %d MB, more than the %d that are read", name, stat.Size>>20, limit>>20)
+		return nil, tooLarge(name, stat.Size, limit)
 	}
 	in := tar.NewReader(r)
 	if _, err := in.Next(); err != nil {
@@ -115,11 +116,69 @@ func (b *box) read(ctx context.Context, name string, limit int64) ([]byte, error
 	return data.Bytes(), nil
 }
 
-// errTooLarge: a directory holds more than is read.
-var errTooLarge = errors.New("too large")
+// ErrTooLarge says that a file or a directory of the image has more than is read.
+// It is the image's, and not the Engine's.
+var ErrTooLarge = errors.New("too large")
+
+func tooLarge(name string, size, limit int64) error {
+	return fmt.Errorf("%s has %s, more than the %s that are read: %w", name, bytesText(size), bytesText(limit), ErrTooLarge)
+}
+
+func bytesText(n int64) string {
+	if n < 1<<20 {
+		return fmt.Sprintf("%d KB", n>>10)
+	}
+	return fmt.Sprintf("%d MB", n>>20)
+}
+
+// fetched is a file of the image in a temporary file, for readers that jump about
+// in it.
+type fetched struct {
+	*os.File
+	size int64
+}
+
+// fetch copies a file out; fs.ErrNotExist when there is none. The caller drops it.
+func (b *box) fetch(ctx context.Context, name string, limit int64) (*fetched, error) {
+	r, stat, err := b.stream(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	if !stat.Mode.IsRegular() {
+		return nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
+	}
+	if stat.Size > limit {
+		return nil, tooLarge(name, stat.Size, limit)
+	}
+	in := tar.NewReader(r)
+	if _, err := in.Next(); err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	return keep(io.LimitReader(in, limit))
+}
+
+// keep puts a stream into a temporary file.
+func keep(in io.Reader) (*fetched, error) {
+	file, err := os.CreateTemp("", "teal-fetched-*")
+	if err != nil {
+		return nil, err
+	}
+	f := &fetched{File: file}
+	if f.size, err = io.Copy(file, in); err != nil {
+		f.drop()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (f *fetched) drop() {
+	_ = f.Close()
+	_ = os.Remove(f.Name())
+}
 
 // walk gives every regular file below a directory to visit, by its path below
-// it, until limit bytes of the stream were read (errTooLarge).
+// it, until limit bytes of the stream were read (ErrTooLarge).
 func (b *box) walk(ctx context.Context, dir string, limit int64, visit func(name string, in io.Reader) error) error {
 	r, _, err := b.stream(ctx, dir)
 	if err != nil {
@@ -134,7 +193,7 @@ func (b *box) walk(ctx context.Context, dir string, limit int64, visit func(name
 		case errors.Is(err, io.EOF):
 			return nil
 		case counted.left <= 0:
-			return fmt.Errorf("%s holds more than %d MB: %w", dir, limit>>20, errTooLarge)
+			return fmt.Errorf("%s holds more than the %s that are read: %w", dir, bytesText(limit), ErrTooLarge)
 		case err != nil:
 			return fmt.Errorf("read %s: %w", dir, err)
 		case header.Typeflag != tar.TypeReg:

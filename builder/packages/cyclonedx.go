@@ -1,6 +1,7 @@
 package packages
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -30,7 +31,7 @@ func CycloneDX(s Subject, i deploy.Inventory) ([]byte, error) {
 	}
 	all := []component{}
 	if i.System != "" {
-		all = append(all, component{Type: "operating-system", Ref: "os", Name: i.Distro, Version: i.Codename})
+		all = append(all, component{Type: "operating-system", Ref: "os", Name: cmp.Or(i.Distro, "linux"), Version: cmp.Or(i.Edition, i.Codename)})
 	}
 	for n, p := range i.Packages {
 		c := component{Type: "library", Ref: fmt.Sprintf("package-%d", n+1), Name: p.Name, Version: p.Version, PURL: purl(p, i)}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -30,7 +29,7 @@ func TestDpkgListIsWhatDpkgSays(t *testing.T) {
 	}
 	var want []string
 	for line := range strings.Lines(string(out)) {
-		if rest, ok := strings.CutPrefix(strings.TrimSpace(line), "installed "); ok {
+		if state, rest, _ := strings.Cut(strings.TrimSpace(line), " "); state != "config-files" && state != "not-installed" {
 			want = append(want, rest)
 		}
 	}
@@ -58,51 +57,35 @@ func TestDistrolessParagraphsCountAsInstalled(t *testing.T) {
 	}
 }
 
+func TestWhatHasFilesInTheSystemIsListed(t *testing.T) {
+	for status, listed := range map[string]bool{
+		"install ok installed": true, "hold ok installed": true, "deinstall ok installed": true,
+		"install ok unpacked": true, "install ok half-configured": true, "install reinstreq half-installed": true, "install ok triggers-awaited": true,
+		"deinstall ok config-files": false, "unknown ok not-installed": false, "purge ok not-installed": false,
+	} {
+		if got := dpkg([]byte("Package: a\nStatus: " + status + "\nVersion: 1\n")); (len(got) == 1) != listed {
+			t.Errorf("%q: %+v", status, got)
+		}
+	}
+}
+
+func TestPackageOfTwoArchitecturesIsListedTwice(t *testing.T) {
+	list := deploy.Inventory{Packages: dpkg([]byte("Package: libc6\nStatus: install ok installed\nVersion: 2.36-9\nArchitecture: amd64\nMulti-Arch: same\n\n" +
+		"Package: libc6\nStatus: install ok installed\nVersion: 2.36-9\nArchitecture: i386\nMulti-Arch: same\n"))}
+	list.Sort()
+	if len(list.Packages) != 2 || list.Packages[0].Arch != "amd64" || list.Packages[1].Arch != "i386" {
+		t.Errorf("%+v", list.Packages)
+	}
+}
+
 func TestAlpineDatabaseIsRead(t *testing.T) {
-	got := apk([]byte("C:Q1xyz=\nP:musl\nV:1.2.5-r0\nA:x86_64\no:musl\nF:lib\nR:ld.so\n\nP:libcrypto3\nV:3.3.2-r1\nA:x86_64\no:openssl\n"))
+	got := apk([]byte("C:Q1xyz=\nP:musl\nV:1.2.5-r0\nA:x86_64\no:musl\nF:lib\nR:ld.so\n\nP:libcrypto3\nV:3.3.2-r1\nA:x86_64\no:openssl\np:so:libcrypto.so.3=3 ssl=1 cmd:c_rehash=3.3.2-r1\nF:usr/lib\nR:libcrypto.so.3\na:0:0:755\n"))
 	want := []deploy.Package{
 		{Kind: "apk", Name: "musl", Version: "1.2.5-r0", Arch: "x86_64"},
 		{Kind: "apk", Name: "libcrypto3", Version: "3.3.2-r1", Arch: "x86_64", Source: "openssl"},
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%+v", got)
-	}
-}
-
-// TestRPMDatabaseIsRead has rpm itself make the database.
-func TestRPMDatabaseIsRead(t *testing.T) {
-	dir := t.TempDir()
-	run := func(name string, args ...string) {
-		t.Helper()
-		if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v\n%s", name, err, out)
-		}
-	}
-	spec := filepath.Join(dir, "hello.spec")
-	text := "Name: hello\nVersion: 2.12\nRelease: 3.fc40\nEpoch: 1\nSummary: s\nLicense: MIT\nBuildArch: noarch\n%description\nd\n%files\n"
-	if err := os.WriteFile(spec, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	run("rpmbuild", "-bb", "--define", "_topdir "+dir, spec)
-	db := filepath.Join(dir, "db")
-	run("rpm", "--dbpath", db, "--initdb")
-	run("rpm", "--dbpath", db, "-i", "--justdb", "--nodeps", filepath.Join(dir, "RPMS/noarch/hello-2.12-3.fc40.noarch.rpm"))
-	data, err := os.ReadFile(filepath.Join(db, "rpmdb.sqlite"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := rpmSQLite(t.Context(), data)
-	want := []deploy.Package{{Kind: "rpm", Name: "hello", Version: "1:2.12-3.fc40", Arch: "noarch"}}
-	if err != nil || !slices.Equal(got, want) {
-		t.Errorf("%+v %v", got, err)
-	}
-}
-
-func TestRPMHeaderThatLiesIsRefused(t *testing.T) {
-	for _, b := range []string{"", "\xff\xff\xff\xff\xff\xff\xff\xff", "\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03\xe8\x00\x00\x00\x06\xff\xff\xff\xff\x00\x00\x00\x01"} {
-		if p, err := rpmHeader([]byte(b)); err == nil {
-			t.Errorf("%q was read as %+v", b, p)
-		}
 	}
 }
 
@@ -116,6 +99,7 @@ func FuzzHostileDatabases(f *testing.F) {
 		osRelease(b)
 		_, _ = npmLock(b)
 		_, _ = rpmHeader(b)
+		hostileRPM(t, b)
 		_, _ = distInfo(strings.NewReader(string(b)))
 		_, _ = goModules(strings.NewReader(string(b)))
 	})

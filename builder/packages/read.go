@@ -3,7 +3,6 @@ package packages
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"strings"
@@ -16,10 +15,12 @@ import (
 const (
 	statusFile  = "/var/lib/dpkg/status"
 	statusDir   = "/var/lib/dpkg/status.d"
-	apkFile     = "/lib/apk/db/installed"
 	maxDatabase = 64 << 20
 	maxSmall    = 64 << 10
 )
+
+// apkFiles: since version 3 apk keeps its database below /usr.
+var apkFiles = []string{"/lib/apk/db/installed", "/usr/lib/apk/db/installed"}
 
 // Reader reads package lists out of images.
 type Reader struct {
@@ -36,7 +37,10 @@ func (r Reader) Read(ctx context.Context, image string) (_ deploy.Inventory, err
 	}
 	defer func() { err = errors.Join(err, b.close(ctx)) }()
 	var list deploy.Inventory
-	if err := b.system(ctx, &list); err != nil {
+	switch err := b.system(ctx, &list); {
+	case errors.Is(err, ErrTooLarge):
+		list.Unknown = append(list.Unknown, deploy.Clean(err.Error(), 200))
+	case err != nil:
 		return deploy.Inventory{}, err
 	}
 	beside := func(ctx context.Context) ([]deploy.Package, error) { return b.runtimes(ctx, list.Packages) }
@@ -63,7 +67,7 @@ func (r Reader) Read(ctx context.Context, image string) (_ deploy.Inventory, err
 }
 
 // Status gives the image's dpkg database, the files of status.d put together; nil
-// when it has none.
+// when it has none. ErrTooLarge when it has more than is read.
 func (r Reader) Status(ctx context.Context, image string) (_ []byte, err error) {
 	b, err := open(ctx, r.Engine, r.Namespace, image)
 	if err != nil {
@@ -73,7 +77,8 @@ func (r Reader) Status(ctx context.Context, image string) (_ []byte, err error) 
 	return b.status(ctx)
 }
 
-// File gives a small file of the image; fs.ErrNotExist when there is none.
+// File gives a small file of the image; fs.ErrNotExist when there is none,
+// ErrTooLarge when it is none that is small.
 func (r Reader) File(ctx context.Context, image, name string) (_ []byte, err error) {
 	b, err := open(ctx, r.Engine, r.Namespace, image)
 	if err != nil {
@@ -102,6 +107,7 @@ func (b *box) system(ctx context.Context, list *deploy.Inventory) error {
 		}
 		fields := osRelease(text)
 		list.System, list.Distro, list.Codename = fields["PRETTY_NAME"], fields["ID"], fields["VERSION_CODENAME"]
+		list.Edition = fields["VERSION_ID"]
 		return nil
 	}
 	return nil
@@ -132,27 +138,10 @@ func (b *box) status(ctx context.Context) ([]byte, error) {
 }
 
 func (b *box) alpine(ctx context.Context) ([]deploy.Package, error) {
-	text, err := b.read(ctx, apkFile, maxDatabase)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return apk(text), err
-}
-
-// rpm databases have had three formats; the one in use since 2020 is SQLite.
-func (b *box) rpm(ctx context.Context) ([]deploy.Package, error) {
-	for _, dir := range []string{"/usr/lib/sysimage/rpm", "/var/lib/rpm"} {
-		data, err := b.read(ctx, dir+"/rpmdb.sqlite", 4*maxDatabase)
-		if err == nil {
-			return rpmSQLite(ctx, data)
-		}
+	for _, name := range apkFiles {
+		text, err := b.read(ctx, name, maxDatabase)
 		if !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
-		for _, old := range []string{"Packages", "Packages.db"} {
-			if _, err := b.engine.ContainerStatPath(ctx, b.id, dir+"/"+old); err == nil {
-				return nil, fmt.Errorf("the rpm database %s/%s has a format that Teal can't read", dir, old)
-			}
+			return apk(text), err
 		}
 	}
 	return nil, nil

@@ -168,14 +168,55 @@ func TestWhatCannotBeToldIsSaid(t *testing.T) {
 	s := newShelf(t)
 	for part, files := range map[string]map[string]string{
 		"no package database":      {"etc/os-release": "PRETTY_NAME=Strange\nID=strange\n"},
-		"format that Teal can't":   {"etc/os-release": "PRETTY_NAME=Old\n", "var/lib/rpm/Packages": "x"},
-		"rpm database makes no":    {"etc/os-release": "PRETTY_NAME=New\n", "var/lib/rpm/rpmdb.sqlite": "no database at all"},
+		"rpm/Packages makes no":    {"etc/os-release": "PRETTY_NAME=Old\n", "var/lib/rpm/Packages": "x"},
+		"rpm/Packages.db makes no": {"etc/os-release": "PRETTY_NAME=Other\n", "var/lib/rpm/Packages.db": strings.Repeat("x", 5000)},
+		"rpmdb.sqlite makes no":    {"etc/os-release": "PRETTY_NAME=New\n", "var/lib/rpm/rpmdb.sqlite": "no database at all"},
+		"/etc/os-release has 65":   {"etc/os-release": "PRETTY_NAME=Big\n" + strings.Repeat("#", 65<<10)},
 		"npm's lock file makes no": {"app/node_modules/.package-lock.json": "{"},
 	} {
 		list := s.read(s.image(files))
 		if len(list.Unknown) == 0 || !strings.Contains(strings.Join(list.Unknown, "\n"), part) {
 			t.Errorf("%q is not said: %q", part, list.Unknown)
 		}
+	}
+}
+
+func TestFilesThatAreTooLargeAreNamed(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	huge := strings.Repeat("Package: a\nVersion: 1\nDescription: "+strings.Repeat("x", 1<<20)+"\n\n", 65)
+	ref := s.image(map[string]string{"etc/os-release": debian, "var/lib/dpkg/status": huge, "app/node_modules/.package-lock.json": `{"packages":{"node_modules/a":{"version":"1"}}}`})
+	list := s.read(ref)
+	said := strings.Join(list.Unknown, "\n")
+	if !strings.Contains(said, "/var/lib/dpkg/status has 65 MB, more than the 64 MB") || len(list.Packages) != 1 {
+		t.Errorf("%+v", list)
+	}
+	if _, err := s.Status(t.Context(), ref); !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), "/var/lib/dpkg/status") {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestAlpineDatabaseIsFoundWhereItMayLie(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	for _, dir := range []string{"lib", "usr/lib"} {
+		list := s.read(s.image(map[string]string{"etc/os-release": "PRETTY_NAME=Alpine\nID=alpine\nVERSION_ID=3.20.3\n", dir + "/apk/db/installed": "P:musl\nV:1.2.5-r0\nA:x86_64\n"}))
+		if len(list.Packages) != 1 || list.Edition != "3.20.3" || len(list.Unknown) != 0 {
+			t.Errorf("%s: %+v", dir, list)
+		}
+	}
+}
+
+func TestPackagesOfDistrolessAreListedOnce(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	list := s.read(s.image(map[string]string{
+		"etc/os-release": debian, "var/lib/dpkg/status.d/libc6": "Package: libc6\nVersion: 2.36-9\nArchitecture: amd64\n",
+		"var/lib/dpkg/status.d/libc6.md5sums": "Package: no\nVersion: 1\n", "var/lib/dpkg/status.d/tzdata": "Package: tzdata\nVersion: 2024a-0\nArchitecture: all\n",
+		"var/lib/dpkg/status": "Package: tzdata\nStatus: install ok installed\nVersion: 2024a-0\nArchitecture: all\n",
+	}))
+	if len(list.Packages) != 2 || list.Packages[0].Name != "libc6" || list.Packages[1].Name != "tzdata" {
+		t.Errorf("%+v", list)
 	}
 }
 

@@ -1,103 +1,82 @@
 package packages
 
 import (
-	"bytes"
 	"context"
-	"database/sql"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"net/url"
+	"io"
+	"io/fs"
 	"os"
-	"path/filepath"
-
-	_ "modernc.org/sqlite" // rpm's database is one
 
 	"teal/deploy"
 )
 
-// rpmSQLite reads rpmdb.sqlite: a table of package headers.
-func rpmSQLite(ctx context.Context, data []byte) (_ []deploy.Package, err error) {
-	dir, err := os.MkdirTemp("", "teal-rpm-")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	path := filepath.Join(dir, "rpmdb.sqlite")
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		return nil, err
-	}
-	// Immutable: its write-ahead log stayed behind in the image, and holds nothing.
-	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path, RawQuery: "mode=ro&immutable=1"}).String())
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	rows, err := db.QueryContext(ctx, `SELECT blob FROM Packages`)
-	if err != nil {
-		return nil, fmt.Errorf("the rpm database makes no sense: %w", err)
-	}
-	defer rows.Close()
-	var all []deploy.Package
-	for rows.Next() {
-		var blob []byte
-		if err := rows.Scan(&blob); err != nil {
-			return nil, err
-		}
-		p, err := rpmHeader(blob)
-		if err != nil {
-			return nil, err
-		}
-		if p.Name != "gpg-pubkey" { // a key, kept as if it were a package
-			all = append(all, p)
-		}
-	}
-	return all, rows.Err()
+// maxRPM bounds an rpm database, and all the package headers in it.
+const maxRPM = 256 << 20
+
+// rpmDatabases are the formats that rpm has had, the newest first: a system that
+// was brought up to date may still have the file of the older one.
+var rpmDatabases = []struct {
+	file string
+	read func(ctx context.Context, file *os.File, each func(header []byte) error) error
+}{
+	{"rpmdb.sqlite", rpmSQLite}, // Fedora, RHEL 9, Amazon Linux 2023
+	{"Packages.db", rpmNDB},     // openSUSE, SUSE Linux Enterprise
+	{"Packages", rpmBDB},        // CentOS 7, RHEL 8, Amazon Linux 2
 }
 
-// The tags of a header that are read, and its types of values (rpm's "Package
-// Header Format").
-const (
-	rpmName, rpmVersion, rpmRelease, rpmEpoch, rpmArch = 1000, 1001, 1002, 1003, 1022
-
-	rpmInt32, rpmString = 4, 6
-)
-
-var errRPM = errors.New("the rpm database has a package header that makes no sense")
-
-// rpmHeader reads a header as the database keeps it: the number of entries, the
-// length of the values, the entries {tag, type, offset, count}, the values; all
-// numbers of 32 bits, big endian.
-func rpmHeader(b []byte) (deploy.Package, error) {
-	if len(b) < 8 {
-		return deploy.Package{}, errRPM
-	}
-	entries, length := int64(binary.BigEndian.Uint32(b)), int64(binary.BigEndian.Uint32(b[4:]))
-	if 8+16*entries+length > int64(len(b)) {
-		return deploy.Package{}, errRPM
-	}
-	values := b[8+16*entries:]
-	words := map[uint32]string{}
-	for i := range entries {
-		e := b[8+16*i:]
-		tag, kind, offset := binary.BigEndian.Uint32(e), binary.BigEndian.Uint32(e[4:]), int64(binary.BigEndian.Uint32(e[8:]))
-		if offset > int64(len(values)) {
-			return deploy.Package{}, errRPM
-		}
-		switch value := values[offset:]; {
-		case kind == rpmString:
-			text, _, _ := bytes.Cut(value, []byte{0})
-			words[tag] = string(text)
-		case kind == rpmInt32 && tag == rpmEpoch && len(value) >= 4:
-			words[tag] = fmt.Sprint(binary.BigEndian.Uint32(value))
+// rpm reads the first database that is there.
+func (b *box) rpm(ctx context.Context) ([]deploy.Package, error) {
+	for _, dir := range []string{"/usr/lib/sysimage/rpm", "/var/lib/rpm"} {
+		for _, db := range rpmDatabases {
+			name := dir + "/" + db.file
+			file, err := b.fetch(ctx, name, maxRPM)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			defer file.drop()
+			all, err := rpmPackages(ctx, file.File, db.read)
+			if err != nil {
+				err = fmt.Errorf("the rpm database %s makes no sense: %w", name, err)
+			}
+			return all, err
 		}
 	}
-	p := deploy.Package{Kind: deploy.PackageRPM, Name: words[rpmName], Version: words[rpmVersion] + "-" + words[rpmRelease], Arch: words[rpmArch]}
-	if epoch := words[rpmEpoch]; epoch != "" {
-		p.Version = epoch + ":" + p.Version
+	return nil, nil
+}
+
+// rpmPackages lists what the headers of a database say.
+func rpmPackages(ctx context.Context, file *os.File, read func(context.Context, *os.File, func([]byte) error) error) (all []deploy.Package, err error) {
+	err = read(ctx, file, func(header []byte) error {
+		p, err := rpmHeader(header)
+		if err == nil && p.Name != "gpg-pubkey" { // a key, kept as if it were a package
+			all = append(all, p)
+		}
+		return err
+	})
+	return all, err
+}
+
+// budget is what is left of the bytes that a database may have. Its own lengths
+// can't be trusted: a file of a few kilobytes may claim that each of thousands of
+// headers has gigabytes, and lead to the same ones again and again.
+type budget int64
+
+func (left *budget) take(n int64) error {
+	if *left -= budget(n); n < 0 || *left < 0 {
+		return fmt.Errorf("its headers have more than %d MB", maxRPM>>20)
 	}
-	if p.Name == "" {
-		return p, errRPM
+	return nil
+}
+
+// piece reads so many bytes at a place.
+func piece(file io.ReaderAt, at, length int64) ([]byte, error) {
+	b := make([]byte, length)
+	if n, err := file.ReadAt(b, at); int64(n) < length {
+		return nil, fmt.Errorf("%d bytes at %d: %w", length, at, err)
 	}
-	return p, nil
+	return b, nil
 }

@@ -16,7 +16,7 @@ var (
 		Made: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC),
 	}
 	sample = deploy.Inventory{
-		System: "Debian GNU/Linux 12 (bookworm)", Distro: "debian", Codename: "bookworm", Unknown: []string{"something"},
+		System: "Debian GNU/Linux 12 (bookworm)", Distro: "debian", Codename: "bookworm", Edition: "12", Unknown: []string{"something"},
 		Packages: []deploy.Package{
 			{Kind: "deb", Name: "libssl3", Version: "3.0.15-1~deb12u1", Arch: "amd64", Source: "openssl"},
 			{Kind: "deb", Name: "libstdc++6", Version: "2:1.0+b1", Arch: "amd64"},
@@ -30,14 +30,33 @@ var (
 
 func TestPackageURLsFollowTheirSpecification(t *testing.T) {
 	want := []string{
-		"pkg:deb/debian/libssl3@3.0.15-1~deb12u1?arch=amd64&distro=bookworm",
-		"pkg:deb/debian/libstdc%2B%2B6@2:1.0%2Bb1?arch=amd64&distro=bookworm",
+		"pkg:deb/debian/libssl3@3.0.15-1~deb12u1?arch=amd64&distro=debian-12&upstream=openssl",
+		"pkg:deb/debian/libstdc%2B%2B6@2:1.0%2Bb1?arch=amd64&distro=debian-12",
 		"pkg:golang/golang.org/x/net@v0.30.0", "pkg:golang/stdlib@1.26.8",
 		"pkg:npm/%40x/y@2.0.0", "pkg:pypi/typing-extensions@4.12",
 	}
 	for i, p := range sample.Packages {
 		if got := purl(p, sample); got != want[i] {
 			t.Errorf("%s, want %s", got, want[i])
+		}
+	}
+}
+
+func TestPackageURLsSayWhatScannersMatchBy(t *testing.T) {
+	for _, c := range []struct {
+		i    deploy.Inventory
+		p    deploy.Package
+		want string
+	}{
+		{deploy.Inventory{Distro: "alpine", Edition: "3.20.3"}, deploy.Package{Kind: "apk", Name: "libcrypto3", Version: "3.3.2-r1", Arch: "x86_64", Source: "openssl"}, "pkg:apk/alpine/libcrypto3@3.3.2-r1?arch=x86_64&distro=alpine-3.20.3&upstream=openssl"},
+		{deploy.Inventory{Distro: "fedora", Edition: "40"}, deploy.Package{Kind: "rpm", Name: "curl", Version: "1:8.6.0-7.fc40", Arch: "x86_64"}, "pkg:rpm/fedora/curl@8.6.0-7.fc40?arch=x86_64&distro=fedora-40&epoch=1"},
+		{deploy.Inventory{Distro: "rhel", Edition: "9.4"}, deploy.Package{Kind: "rpm", Name: "bash", Version: "5.1-9.el9", Arch: "x86_64"}, "pkg:rpm/redhat/bash@5.1-9.el9?arch=x86_64&distro=rhel-9.4"},
+		{deploy.Inventory{Distro: "opensuse-leap", Edition: "15.6"}, deploy.Package{Kind: "rpm", Name: "bash", Version: "4.4"}, "pkg:rpm/opensuse/bash@4.4?distro=opensuse-leap-15.6"},
+		{deploy.Inventory{Distro: "debian", Codename: "forky"}, deploy.Package{Kind: "deb", Name: "libc6", Version: "2.42-1", Source: "glibc", SourceVersion: "2.42-1~x"}, "pkg:deb/debian/libc6@2.42-1?distro=debian-forky&upstream=glibc%402.42-1~x"},
+		{deploy.Inventory{}, deploy.Package{Kind: "apk", Name: "musl", Version: "1"}, "pkg:apk/musl@1"},
+	} {
+		if got := purl(c.p, c.i); got != c.want {
+			t.Errorf("%s, want %s", got, c.want)
 		}
 	}
 }

@@ -88,7 +88,7 @@ func SPDX(s Subject, i deploy.Inventory) ([]byte, error) {
 		all = append(all, entry)
 		relations = append(relations, relationship{root, "CONTAINS", id})
 	}
-	return document(map[string]any{
+	text := map[string]any{
 		"spdxVersion":       "SPDX-2.3",
 		"dataLicense":       "CC0-1.0",
 		"SPDXID":            "SPDXRef-DOCUMENT",
@@ -96,10 +96,13 @@ func SPDX(s Subject, i deploy.Inventory) ([]byte, error) {
 		"documentNamespace": "https://spdx.org/spdxdocs/" + s.name() + "-" + hex.EncodeToString(s.unique(i)),
 		"creationInfo":      map[string]any{"created": s.Made.UTC().Format("2006-01-02T15:04:05Z"), "creators": []string{"Tool: " + s.Tool}},
 		"documentDescribes": []string{root},
-		"comment":           strings.Join(i.Unknown, "; "),
 		"packages":          all,
 		"relationships":     relations,
-	})
+	}
+	if len(i.Unknown) > 0 {
+		text["comment"] = "cannot tell: " + strings.Join(i.Unknown, "; ")
+	}
+	return document(text)
 }
 
 // idString keeps what an SPDX identifier may have: letters, digits, "." and "-".

@@ -27,15 +27,15 @@ func osRelease(text []byte) map[string]string {
 func Dpkg(status []byte) []deploy.Package { return dpkg(status) }
 
 // dpkg reads dpkg's status file, or a file of distroless' status.d: paragraphs
-// of "Key: value" (deb-control(5)). Only what is installed counts; paragraphs
-// without a Status, as in status.d, are.
+// of "Key: value" (deb-control(5)). What has files in the system counts, also when
+// it was left half configured; paragraphs without a Status, as in status.d, do.
 func dpkg(status []byte) []deploy.Package {
 	var all []deploy.Package
 	fields := map[string]string{}
 	end := func() {
 		defer clear(fields)
-		installed := fields["Status"] == "" || strings.HasSuffix(fields["Status"], " installed")
-		if fields["Package"] == "" || fields["Version"] == "" || !installed {
+		state := fields["Status"][strings.LastIndex(fields["Status"], " ")+1:]
+		if fields["Package"] == "" || fields["Version"] == "" || state == "config-files" || state == "not-installed" {
 			return
 		}
 		p := deploy.Package{Kind: deploy.PackageDeb, Name: fields["Package"], Version: fields["Version"], Arch: fields["Architecture"]}

@@ -35,6 +35,7 @@ var needs = map[string][]tool{
 		{"mmdebstrap", "mmdebstrap"},
 		{"strace", "strace"},
 		{"rpmbuild", "rpm"},
+		{"db5.3_load", "db5.3-util"},
 		{"hey", "hey"},
 		{"wrk", "wrk"},
 		{"slowhttptest", "slowhttptest"},
