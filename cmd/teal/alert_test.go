@@ -24,7 +24,7 @@ func TestRefusedPushIsMailedToPusherAndOwners(t *testing.T) {
 	good := a.deploys(vict{version: "two"})
 	w.command(t, "anna", "access", "grant", "shop", "bert", "deployer").exits(0)
 	b := a.by("bert")
-	bad := b.commit(vict{version: "three", flags: []string{"-status", "500"}, start: "1s"})
+	bad := b.commit(vict{version: "three", flags: []string{"-status", "500"}, start: "5s"})
 	b.push().exits(1).says("[remote rejected]", "probe answered 500")
 
 	m := box.next()
@@ -50,7 +50,7 @@ func TestRefusedPushIsMailedToPusherAndOwners(t *testing.T) {
 
 	// The same commit fails again: nobody is told twice. Another one: another mail.
 	b.push().exits(1)
-	next := b.commit(vict{version: "four", flags: []string{"-status", "500"}, start: "1s"})
+	next := b.commit(vict{version: "four", flags: []string{"-status", "500"}, start: "5s"})
 	b.push().exits(1)
 	if m := box.next(); !strings.Contains(m.subject, next[:7]) {
 		t.Errorf("the next mail is %q, want one of %s", m.subject, next[:7])

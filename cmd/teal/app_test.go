@@ -4,13 +4,16 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -155,7 +158,13 @@ func sleeping(d string) (flags []string, mark string) {
 }
 
 // processes tells how many processes of the machine have mark on their command line.
-func processes(t *testing.T, mark string) (n int) {
+func processes(t *testing.T, mark string) int {
+	t.Helper()
+	return len(marked(t, mark))
+}
+
+// marked gives their process IDs.
+func marked(t *testing.T, mark string) (pids []int) {
 	t.Helper()
 	all, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
@@ -163,10 +172,27 @@ func processes(t *testing.T, mark string) (n int) {
 	}
 	for _, path := range all {
 		if b, err := os.ReadFile(path); err == nil && strings.HasPrefix(string(b), "/vict\x00") && strings.Contains(string(b), mark) {
-			n++
+			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			pids = append(pids, pid)
 		}
 	}
-	return n
+	return pids
+}
+
+// wake ends the sleep of the processes with the mark.
+func wake(t *testing.T, mark string) {
+	t.Helper()
+	eventually(t, func() string { // again: a program that has just begun does not hear it yet
+		for _, pid := range marked(t, mark) {
+			if err := syscall.Kill(pid, syscall.SIGUSR1); err != nil && !errors.Is(err, syscall.ESRCH) {
+				t.Fatal(err)
+			}
+		}
+		return missing(processes(t, mark) == 0, "the sleeper ends")
+	})
 }
 
 // push pushes the branch main and waits for the end.

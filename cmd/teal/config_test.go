@@ -69,7 +69,7 @@ func TestSecretsAreRedactedWhereverTheyAreSaid(t *testing.T) {
 	w.command(t, "anna", "logs", "vault", "--deployment", "1").exits(0).says("SECRET is [redacted]").hides(secret)
 	w.command(t, "anna", "logs", "vault").exits(0).says("SECRET is [redacted]").hides(secret)
 
-	a.commit(vict{version: "two", flags: []string{"-show", "SECRET", "-status", "503"}, start: "1s"})
+	a.commit(vict{version: "two", flags: []string{"-show", "SECRET", "-status", "503"}, start: "5s"})
 	a.push().exits(1).says("SECRET is [redacted]", "probe answered 503").hides(secret)
 	w.command(t, "anna", "deployments", "vault", "--json").exits(0).says("SECRET is [redacted]").hides(secret)
 	m := box.next()

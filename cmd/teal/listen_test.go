@@ -20,9 +20,9 @@ import (
 // does with teal.socket.
 func TestSocketsOfOneUnitAreTakenByTheirPorts(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
 	cmd, at := underSystemd(t, "TEAL_CONSOLE", "TEAL_SSH", "TEAL_PREVIEW", "TEAL_HTTP")
+	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
+	defer cancel()
 	teal := startProc(t, cmd)
 	for name, want := range map[string][]int{"TEAL_HTTP": {404}, "TEAL_PREVIEW": {401}, "TEAL_CONSOLE": {401}} {
 		// No second try: the socket takes connections before teal runs.

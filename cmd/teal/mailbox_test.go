@@ -42,7 +42,7 @@ func newMailbox(t *testing.T) *mailbox {
 // args are the flags of a daemon that mails there.
 func (b *mailbox) args() []string {
 	return []string{
-		"--mail-host", hostOf(b.addr), "--mail-port", portOf(b.addr), "--mail-tls", "none", "--mail-timeout", "5s",
+		"--mail-host", hostOf(b.addr), "--mail-port", portOf(b.addr), "--mail-tls", "none", "--mail-timeout", "30s",
 		"--mail-from", "Teal <teal@example.org>", "--ssh-host", "teal.example.org",
 	}
 }
@@ -73,7 +73,7 @@ func (b *mailbox) next() letter {
 	select {
 	case m := <-b.mails:
 		return m
-	case <-time.After(patience):
+	case <-time.After(3 * patience): // a delivery that failed comes again after a minute
 		b.t.Fatal("no mail came")
 		return letter{}
 	}

@@ -26,7 +26,7 @@ func TestPatchRunShipsOnlyWhatDiffers(t *testing.T) {
 	base := newBase(t)
 	base.is("first")
 	a := w.app(t, "anna", "patched")
-	id := a.deploys(vict{version: "one", base: base.name, start: "1s"})
+	id := a.deploys(vict{version: "one", base: base.name, start: "5s"})
 	a.answers("/file?p=/base", "first")
 
 	before := a.instances()
@@ -59,7 +59,7 @@ func TestPatchRunShipsOnlyWhatDiffers(t *testing.T) {
 	// It fails again the next night: nobody is woken twice. A push that works is
 	// after it on every channel, so that a second mail would have come by then.
 	w.command(t, "anna", "patch", "patched").exits(1).says("probe answered 500")
-	bad := a.commit(vict{version: "two", base: base.name, start: "1s"})
+	bad := a.commit(vict{version: "two", base: base.name, start: "5s"})
 	a.push().exits(1)
 	if m := box.next(); !strings.Contains(m.subject, "deploy of "+bad[:7]) {
 		t.Errorf("the next mail is %q, want that of the push", m.subject)

@@ -14,6 +14,9 @@ import (
 // patience is how long a test waits for what takes a second on a quiet machine.
 const patience = 60 * time.Second
 
+// endMost is how long a program may run that builds, or waits for one that does.
+const endMost = 6 * patience
+
 // screen is what a program writes, standard output and error as one.
 type screen struct {
 	mu  sync.Mutex
@@ -110,8 +113,8 @@ func (p *proc) end() result {
 	p.t.Helper()
 	select {
 	case <-p.done:
-	case <-time.After(2 * patience):
-		p.t.Fatalf("%s did not end within %v:\n%s", p.name, 2*patience, p.out)
+	case <-time.After(endMost):
+		p.t.Fatalf("%s did not end within %v:\n%s", p.name, endMost, p.out)
 	}
 	return result{p.t, p.name, p.out.String(), p.cmd.ProcessState.ExitCode()}
 }

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/docker/docker/api/types/container"
@@ -59,13 +60,18 @@ func main() {
 import (
 	"fmt"
 	"os"
-	"time"
+	"os/signal"
+	"syscall"
 )
 
 func main() {
+	end := make(chan os.Signal, 1)
+	signal.Notify(end, syscall.SIGUSR1)
 	text, _ := os.ReadFile("conf/version.txt")
 	fmt.Printf("migrates %s for %s\n", os.Args[1], text)
-	time.Sleep(3 * time.Second)
+	if string(text) == "two" {
+		<-end
+	}
 }
 `,
 	"Procfile":  "web: bin/web -addr :$PORT\nworker: ./worker steady\nrelease: migrate up\n",
@@ -77,6 +83,9 @@ func main() {
 // push as after a rollback.
 func TestProcessesOfAProcfileChangeOverAsOne(t *testing.T) {
 	t.Parallel()
+	goTurn.Lock()
+	built := sync.OnceFunc(goTurn.Unlock)
+	t.Cleanup(built)
 	w := newWorld(t)
 	a := w.app(t, "anna", "shop")
 	for name, text := range procfileApp {
@@ -99,7 +108,9 @@ func TestProcessesOfAProcfileChangeOverAsOne(t *testing.T) {
 	p.sees("migrates up for two")
 	a.serves("one")
 	a.runs("release", "web v1", "worker v1") // nothing of v2 while the release command runs
+	a.tellRelease("SIGUSR1")
 	out := p.end().exits(0).says("is live on").out
+	built()
 	if done, start := strings.Index(out, "==> Release command done"), strings.Index(out, "==> Starting"); done < 0 || start < done {
 		t.Errorf("the release command did not end before the start:\n%s", out)
 	}
@@ -113,6 +124,22 @@ func TestProcessesOfAProcfileChangeOverAsOne(t *testing.T) {
 	w.command(t, "anna", "rollback", "shop").exits(0)
 	a.serves("one")
 	a.runs("web v1", "web v2", "worker v1")
+}
+
+// tellRelease sends a signal to the release command that runs.
+func (a *app) tellRelease(signal string) {
+	a.t.Helper()
+	ctx, cancel := context.WithTimeout(a.t.Context(), patience)
+	defer cancel()
+	f := labeled(a.w.namespace(), a.name)
+	f.Add("label", "teal.once")
+	list, err := engine.ContainerList(ctx, container.ListOptions{Filters: f})
+	if err != nil || len(list) != 1 {
+		a.t.Fatalf("%d release commands run, %v", len(list), err)
+	}
+	if err := engine.ContainerKill(ctx, list[0].ID, signal); err != nil {
+		a.t.Fatal(err)
+	}
 }
 
 // runs waits until exactly these processes of the app run: "worker v2", and

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strings"
@@ -85,14 +86,14 @@ func TestGradualPromotionSharesComparesAndRefuses(t *testing.T) {
 	box.open()
 	w := newWorld(t, box.args()...)
 	a := w.app(t, "anna", "shop")
-	steps := func(v vict) vict {
-		v.top, v.toml = `promote = "gradual"`, "[switch]\nsteps = [20, 50]\ndwell = \"2s\"\nwatch = \"off\""
+	steps := func(v vict, dwell string) vict {
+		v.top, v.toml = `promote = "gradual"`, "[switch]\nsteps = [20, 50]\ndwell = \""+dwell+"\"\nwatch = \"off\""
 		return v
 	}
 	a.deploys(vict{version: "one"})
 	c := gather(a, 6)
-	good := a.commit(steps(vict{version: "two"}))
-	said := a.push().exits(0).says("20 % of requests go to v2 on green for 2s", "==> 20 % of requests: ", "==> 50 % of requests: ", " 0 errors, p99 ", "(live: ")
+	good := a.commit(steps(vict{version: "two"}, "8s"))
+	said := a.push().exits(0).says("20 % of requests go to v2 on green for 8s", "==> 20 % of requests: ", "==> 50 % of requests: ", " 0 errors, p99 ", "(live: ")
 	for _, line := range strings.Split(said.out, "\n") {
 		if strings.Contains(line, "% of requests: ") {
 			t.Log(strings.TrimSpace(line))
@@ -103,7 +104,8 @@ func TestGradualPromotionSharesComparesAndRefuses(t *testing.T) {
 		t.Errorf("%d requests failed of %v: %v", n, c.answers, c.broken)
 	}
 
-	bad := a.commit(steps(vict{version: "three", flags: []string{"-errs", "100"}}))
+	// A step ends at the first look that has seen enough.
+	bad := a.commit(steps(vict{version: "three", flags: []string{"-errs", "100"}}, "2m"))
 	a.push().exits(1).says("v3 answered 100.0 % of its requests with errors at 20 % of requests (v2: 0.0 %)", "[remote rejected]")
 	a.serves("two")
 	a.refIs(good)
@@ -127,10 +129,12 @@ func TestWatchGoesBackWithAMail(t *testing.T) {
 	a.deploys(vict{version: "one"})
 	c := gather(a, 6)
 	eventually(t, func() string { return missing(c.got("200 one") > 200, "200 requests of version one") })
+	c.stop() // until it was seen that the new release is watched
 	bad := a.commit(vict{version: "two", flags: []string{"-errs", "60"}})
 	began := time.Now()
 	a.push().exits(0).says("Watching v2 for 5m0s: if it does worse than v1 did, Teal goes back")
 	w.command(t, "anna", "ps", "shop").exits(0).says("live, watched")
+	gather(a, 6)
 	m := box.next()
 	if !strings.HasPrefix(m.subject, "[teal] shop: went back from v2 to v1: v2 answered ") {
 		t.Errorf("the subject is %q", m.subject)
@@ -157,10 +161,11 @@ func TestSingleWriterIsReplacedWithoutAFailedRequest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	a := w.app(t, "anna", "ledger")
+	start := ""
 	single := func(version string, flags ...string) vict {
 		return vict{
 			version: version, flags: append([]string{"-lock", "/data/lock"}, flags...), top: `strategy = "single-writer"`,
-			start: "8s", toml: "[volumes]\ndata = \"/data\"",
+			start: cmp.Or(start, "20s"), toml: "[volumes]\ndata = \"/data\"",
 		}
 	}
 	a.deploys(single("one"))
@@ -188,6 +193,7 @@ func TestSingleWriterIsReplacedWithoutAFailedRequest(t *testing.T) {
 
 	// A daemon that is killed while the next one starts is followed by one that
 	// has the old one back.
+	start = "2m" // so that it is there when it is looked for
 	a.commit(single("seven", "-status", "500"))
 	a.push("-o", "detach").exits(0)
 	eventually(t, func() string {

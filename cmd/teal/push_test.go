@@ -104,15 +104,15 @@ var refusals = []refusal{
 	{
 		"probe",
 		"probe-status",
-		vict{flags: []string{"-status", "500"}, start: "1s"},
+		vict{flags: []string{"-status", "500"}, start: "5s"},
 		"deploy failed: probe answered 500",
 		[]string{"last lines of the app:", "vict probe listens on :8080", `its answer begins "vict probe says 500"`},
 	},
 	{
 		"port",
 		"wrong-port",
-		vict{flags: []string{"-port", "9999"}, start: "1s"},
-		"deploy failed: probe failed: nothing answered on :8080 within 1s",
+		vict{flags: []string{"-port", "9999"}, start: "5s"},
+		"deploy failed: probe failed: nothing answered on :8080 within 5s",
 		[]string{"vict port listens on :9999", "it listens on", ":9999"},
 	},
 }
@@ -211,7 +211,7 @@ func newerPushSupersedes(t *testing.T, w *world) {
 	a.deploys(vict{version: "one"})
 	w.command(t, "anna", "access", "grant", "race", "bert", "deployer").exits(0)
 	b := a.by("bert")
-	flags, mark := sleeping("60s")
+	flags, mark := sleeping("10m")
 	a.commit(vict{version: "two", run: flags})
 	slow := a.startPush()
 	slow.sees("==> Building")
@@ -222,7 +222,7 @@ func newerPushSupersedes(t *testing.T, w *world) {
 	slow.end().exits(1).says("[remote rejected]", "superseded by bert's push of "+three[:7])
 	a.serves("three")
 	a.refIs(three)
-	within(t, patience/4, func() string { return missing(processes(t, mark) == 0, "the superseded build stopped") })
+	eventually(t, func() string { return missing(processes(t, mark) == 0, "the superseded build stopped") })
 	if all := a.deployments(); all[1].State != "superseded" || all[0].State != "live" {
 		t.Errorf("the deployments are %+v", all)
 	}

@@ -9,7 +9,7 @@ import (
 
 func ctrlC(t *testing.T, w *world) {
 	a := w.app(t, "anna", "ctrl-c")
-	flags, mark := sleeping("4s")
+	flags, mark := sleeping("10m")
 	id := a.commit(vict{version: "one", run: flags})
 	p := a.startPush()
 	p.sees("==> Building")
@@ -21,18 +21,20 @@ func ctrlC(t *testing.T, w *world) {
 	if d := a.last(); d.State != "building" {
 		t.Errorf("after ctrl-C the deployment is %s", d.State)
 	}
+	wake(t, mark)
 	w.command(t, "anna", "logs", "-f", "ctrl-c").exits(0).says("==> Building "+id[:7], "==> v1 is live on blue", "v1 of ctrl-c is live on blue")
 	a.serves("one")
 	a.refIs(id)
 
 	// One that fails ends the watching with its own exit code.
-	release, mark := sleeping("2s")
+	release, mark := sleeping("10m")
 	a.commit(vict{version: "two", release: append(release, "-exit", "3")})
 	p = a.startPush()
 	p.sees("==> Release command")
 	eventually(t, func() string { return missing(processes(t, mark) > 0, "the release command runs") })
 	p.signal(syscall.SIGINT)
 	p.end()
+	wake(t, mark)
 	w.command(t, "anna", "logs", "-f", "ctrl-c").exits(1).says("exit code 3", "blue v1 still serves")
 	a.serves("one")
 	a.refIs(id)
@@ -41,7 +43,7 @@ func ctrlC(t *testing.T, w *world) {
 func cancelOnDisconnect(t *testing.T, w *world) {
 	a := w.app(t, "anna", "hang-up")
 	a.deploys(vict{version: "one"})
-	flags, mark := sleeping("120s")
+	flags, mark := sleeping("10m")
 	a.commit(vict{version: "two", run: flags})
 	p := a.startPush("-o", "cancel-on-disconnect")
 	p.sees("==> Building")
@@ -52,19 +54,20 @@ func cancelOnDisconnect(t *testing.T, w *world) {
 	if !strings.Contains(d.Note, "anna") {
 		t.Errorf("the note of the canceled deployment is %q", d.Note)
 	}
-	within(t, patience/4, func() string { return missing(processes(t, mark) == 0, "the build step has ended") })
+	eventually(t, func() string { return missing(processes(t, mark) == 0, "the build step has ended") })
 	a.serves("one")
 }
 
 func detach(t *testing.T, w *world) {
 	a := w.app(t, "anna", "detached")
 	one := a.deploys(vict{version: "one"})
-	flags, mark := sleeping("3s")
+	flags, mark := sleeping("10m")
 	two := a.commit(vict{version: "two", run: flags})
 	a.push("-o", "detach").exits(0).says("deployment", "is queued", "logs -f detached").hides("==>")
 	a.refIs(one)
 	a.serves("one")
 	eventually(t, func() string { return missing(processes(t, mark) > 0, "the build step runs") })
+	wake(t, mark)
 	a.reaches("live", "draining")
 	a.serves("two")
 	eventually(t, func() string { return missing(a.ref() == two, "the ref moved") })

@@ -94,7 +94,7 @@ func TestScheduledRunLaysADetectedAppOverItsNewerBaseBitByBit(t *testing.T) {
 	l, began := startLoad(a, 10), time.Now()
 	w.command(t, "anna", "schedule", "snake", "*", "*", "*", "*", "*").exits(0)
 	var patched deploy.Deployment
-	inTime(t, 6*time.Minute, "the app was patched", func() bool {
+	inTime(t, 15*time.Minute, "the app was patched", func() bool {
 		patched = a.lastStored()
 		return patched.Cause == deploy.CausePatch && (patched.State == deploy.Live || patched.State.Ended())
 	})

@@ -21,9 +21,9 @@ func TestReleaseCommandThatHangsIsKilledAndToldOfOnce(t *testing.T) {
 	before := a.instances()
 
 	flags, mark := sleeping("10m")
-	a.commit(vict{version: "hangs", release: append(flags, "-show", "TEAL_RELEASE"), limit: "2s"})
+	a.commit(vict{version: "hangs", release: append(flags, "-show", "TEAL_RELEASE"), limit: "10s"})
 	began := time.Now()
-	pushed := a.push().exits(1).says("Release command: ", "TEAL_RELEASE is v3", "release command failed: not done after 2s", "half migrated", "still serves shop.")
+	pushed := a.push().exits(1).says("Release command: ", "TEAL_RELEASE is v3", "release command failed: not done after 10s", "half migrated", "still serves shop.")
 	if took := time.Since(began); took > patience {
 		t.Errorf("it took %s", took)
 	}
@@ -36,7 +36,7 @@ func TestReleaseCommandThatHangsIsKilledAndToldOfOnce(t *testing.T) {
 	a.refIs(good)
 	a.serves("good")
 	w.command(t, "anna", "logs", "shop", "--release-command").exits(0).says("TEAL_RELEASE is v3")
-	if m := box.next(); !strings.Contains(m.subject, "failed: release command: not done after 2s (green v2 still serves)") || !strings.Contains(m.text, "TEAL_RELEASE is v3") {
+	if m := box.next(); !strings.Contains(m.subject, "failed: release command: not done after 10s (green v2 still serves)") || !strings.Contains(m.text, "TEAL_RELEASE is v3") {
 		t.Errorf("the mail is %q:\n%s", m.subject, m.text)
 	}
 	box.empty()

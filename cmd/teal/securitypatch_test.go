@@ -51,7 +51,7 @@ func TestScheduledRunUpgradesRealPackagesAndDeploysOnlyWhatWorks(t *testing.T) {
 		w.command(t, "anna", "schedule", a.name, "*", "*", "*", "*", "*").exits(0)
 	}
 	var patched deploy.Deployment
-	inTime(t, 8*time.Minute, "both apps were patched", func() bool {
+	inTime(t, 15*time.Minute, "both apps were patched", func() bool {
 		g, b := good.lastStored(), brittle.lastStored()
 		patched = g
 		return g.Cause == deploy.CausePatch && g.State.Committed() && b.Cause == deploy.CausePatch && b.State == deploy.Failed
@@ -234,7 +234,7 @@ func (a *app) onStack(flags ...string) {
 		a.t.Fatal(err)
 	}
 	writeFile(a.t, filepath.Join(a.dir, "vict"), string(program), 0o755)
-	a.deploys(vict{version: "1", base: "teal/base\nCOPY vict /vict", start: "3s", flags: flags})
+	a.deploys(vict{version: "1", base: "teal/base\nCOPY vict /vict", start: "20s", flags: flags})
 }
 
 // packageVersion is that of a package in what serves, as Teal tells it.

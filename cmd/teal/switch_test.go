@@ -8,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/coder/websocket"
 )
@@ -87,7 +86,7 @@ func TestHeyCountsNoErrorDuringASwitch(t *testing.T) {
 	w := newWorld(t)
 	a := w.app(t, "anna", "hey")
 	a.deploys(vict{version: "one"})
-	cmd := exec.Command("hey", "-z", "5m", "-c", "50", "-q", "10", "-host", "hey.localhost", "http://"+w.http+"/version")
+	cmd := exec.Command("hey", "-z", "5m", "-c", "50", "-q", "10", "-t", "60", "-host", "hey.localhost", "http://"+w.http+"/version")
 	hey := startProc(t, cmd)
 	a.deploys(vict{version: "two"})
 	w.command(t, "anna", "restart-previous", "hey").exits(0)
@@ -104,7 +103,7 @@ func TestHeyCountsNoErrorDuringASwitch(t *testing.T) {
 // TestSocketsOutliveTheSwitchUntilTheGraceEnds and are told then, with a close frame.
 func TestSocketsOutliveTheSwitchUntilTheGraceEnds(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "--app-grace", "3s")
+	w := newWorld(t, "--app-grace", "20s")
 	a := w.app(t, "anna", "chat")
 	a.deploys(vict{version: "one"})
 	old := a.socket()
@@ -132,7 +131,7 @@ type socket struct {
 
 func (a *app) socket() socket {
 	a.t.Helper()
-	ctx, cancel := context.WithTimeout(a.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(a.t.Context(), patience)
 	defer cancel()
 	conn, _, err := websocket.Dial(ctx, a.url("/ws"), &websocket.DialOptions{HTTPClient: a.w.client})
 	if err != nil {
@@ -145,7 +144,7 @@ func (a *app) socket() socket {
 // echoes checks that the version answers on the socket.
 func (s socket) echoes(version string) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	err := s.conn.Write(ctx, websocket.MessageText, []byte("hello"))
 	if err != nil {

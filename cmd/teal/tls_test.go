@@ -77,7 +77,7 @@ func TestAPushedAppGetsItsCertificates(t *testing.T) {
 	}
 	await := func(url string) {
 		t.Helper()
-		for end := time.Now().Add(patience); !answers(url); {
+		for end := time.Now().Add(3 * patience); !answers(url); {
 			if time.Now().After(end) {
 				t.Fatalf("%s does not answer with a certificate of the authority", url)
 			}

@@ -34,7 +34,7 @@ var (
 	hog         = flag.Int("hog", 0, "MiB that it takes at start")
 	show        = flag.String("show", "", "environment variable that it prints at start")
 	report      = flag.String("report", "", "port of the host that it tells of each POST")
-	sleep       = flag.Duration("sleep", 0, "sleep and end, as a build step or a release command")
+	sleep       = flag.Duration("sleep", 0, "sleep and end, or end on SIGUSR1, as a build step or a release command")
 	stamp       = flag.String("stamp", "", "write the time into that file and end, as a build step")
 	once        = flag.String("once", "", "file that it makes at start, and with which it does not start again")
 	forks       = flag.Bool("forks", false, "start itself again until that fails, as a build step")
@@ -144,7 +144,7 @@ func task() bool {
 		}
 	case *sleep > 0:
 		fmt.Printf("vict sleeps %s\n", *sleep)
-		time.Sleep(*sleep)
+		sleepUntilWoken(*sleep)
 	case *fail:
 		fmt.Fprintf(os.Stderr, "vict fails with %d\n", *exitCode)
 	default:
@@ -152,6 +152,16 @@ func task() bool {
 	}
 	os.Exit(*exitCode)
 	return true
+}
+
+// sleepUntilWoken ends early on SIGUSR1.
+func sleepUntilWoken(d time.Duration) {
+	woken := make(chan os.Signal, 1)
+	signal.Notify(woken, syscall.SIGUSR1)
+	select {
+	case <-woken:
+	case <-time.After(d):
+	}
 }
 
 // burnFor keeps twice as many threads busy as there are processors, each going
