@@ -50,8 +50,9 @@ func (b *Builder) askAlpine(ctx context.Context, image string, list deploy.Inven
 	newest := map[string]string{}
 	asked := 0
 	for line := range strings.Lines(string(lines)) {
-		found := apkRepository.FindStringSubmatch(strings.TrimSpace(line))
-		if found == nil || strings.HasPrefix(strings.TrimSpace(line), "#") {
+		line = strings.TrimSpace(line)
+		found := apkRepository.FindStringSubmatch(line)
+		if found == nil || line[0] == '#' || line[0] == '@' { // of "@edge https://…" only what was asked for by that name is installed
 			continue
 		}
 		asked++

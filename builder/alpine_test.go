@@ -59,6 +59,8 @@ func TestAlpinesUpdatesAreReadOffTheMirrorsIndex(t *testing.T) {
 		switch r.URL.Path {
 		case "/alpine/v3.18/main/x86_64/APKINDEX.tar.gz":
 			_, _ = w.Write(apkIndexFile(t, "P:musl\nV:1.2.4-r3\nA:x86_64\n\nP:libssl3\nV:3.1.4-r1\nA:x86_64\no:openssl\n\n"))
+		case "/alpine/edge/main/x86_64/APKINDEX.tar.gz":
+			_, _ = w.Write(apkIndexFile(t, "P:libssl3\nV:3.5.0-r0\nA:x86_64\n\n"))
 		case "/alpine/v3.18/community/x86_64/APKINDEX.tar.gz":
 			_, _ = w.Write(apkIndexFile(t, "P:zlib\nV:1.2.13-r0\n\n"))
 		default:
@@ -75,7 +77,7 @@ func TestAlpinesUpdatesAreReadOffTheMirrorsIndex(t *testing.T) {
 		return built.Image
 	}
 	all, err := b.Pending(t.Context(),
-		alpine("https://cdn.example/alpine/v3.18/main\n# https://cdn.example/alpine/v3.18/testing\nhttps://cdn.example/alpine/v3.18/community\n"),
+		alpine("https://cdn.example/alpine/v3.18/main\n@edge https://cdn.example/alpine/edge/main\n# https://cdn.example/alpine/v3.18/testing\nhttps://cdn.example/alpine/v3.18/community\n"),
 		alpine("http://169.254.169.254/../../secrets\n"), alpine("https://cdn.example/alpine/v3.99/main\n"))
 	if err != nil {
 		t.Fatal(err)

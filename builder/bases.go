@@ -71,7 +71,7 @@ func (j *job) refreshStack(ctx context.Context, names []string) error {
 func (j *job) fetch(ctx context.Context, ref string) error {
 	_, err := j.config.Engine.ImageInspect(ctx, ref)
 	here := err == nil
-	if here && !j.req.Refresh {
+	if here && (!j.req.Refresh || pinnedTo(ref) != "") {
 		return nil
 	}
 	if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsInvalidArgument(err) {

@@ -19,7 +19,7 @@ const kindDockerfile = "Dockerfile"
 // baseRef is an image that another one was built from.
 type baseRef struct {
 	ID     string `json:"id"`               // content address
-	Digest string `json:"digest,omitempty"` // in its registry, where it came from one
+	Digest string `json:"digest,omitempty"` // one that its registry has it under, where it came from one
 	Holds  string `json:"holds,omitempty"`  // of a stack image: see labelPackages
 
 	env []string // what it sets
@@ -84,7 +84,10 @@ func (j *job) noteBases(ctx context.Context, refs []string) error {
 		case err != nil:
 			return engineError(ctx, j.config.Engine, err)
 		}
-		base := baseRef{ID: found.ID, Digest: digestOf(found, ref)}
+		base := baseRef{ID: found.ID}
+		if digests := digestsOf(found, ref, j.config.Mirror); len(digests) > 0 {
+			base.Digest = digests[0]
+		}
 		if found.Config != nil {
 			base.env = found.Config.Env
 			if strings.HasPrefix(ref, stackPrefix) { // images of others that are built on one have its labels, too
@@ -97,18 +100,6 @@ func (j *job) noteBases(ctx context.Context, refs []string) error {
 		}
 	}
 	return nil
-}
-
-// digestOf is the digest under which the registry of ref knows the image; "" when
-// it did not come from there.
-func digestOf(found image.InspectResponse, ref string) string {
-	for _, d := range found.RepoDigests {
-		name, digest, ok := strings.Cut(d, "@")
-		if ok && (name == ref || strings.HasPrefix(ref, name+":")) {
-			return digest
-		}
-	}
-	return ""
 }
 
 func (j *job) basesLabel() string {

@@ -281,3 +281,33 @@ func TestWhatCannotBeToldIsSaid(t *testing.T) {
 	}
 	contains(t, strings.Join(all[2].Unknown, "\n"), "the image is gone")
 }
+
+// TestOddImageHidesNothingOfTheOthers: what of one image can't be read is said of
+// that one, and no word of it gets into a path.
+func TestOddImageHidesNothingOfTheOthers(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	const installed = "Package: libssl3\nStatus: install ok installed\nArchitecture: amd64\nVersion: 3.0.1-1\n\n"
+	image := func(release, codename, status string) string {
+		t.Helper()
+		built, _ := b.build(request(files("Dockerfile", "FROM scratch\nCOPY . /\n", "x", b.ns, "var/lib/dpkg/status", status,
+			"etc/os-release", "ID=debian\nPRETTY_NAME=\"Debian\"\n"+release+"VERSION_CODENAME="+codename+"\n")))
+		return built.Image
+	}
+	all, err := b.Pending(t.Context(),
+		image(strings.Repeat("X=y\n", 20_000), "bookworm", installed),
+		image("", "x/../../../y", installed),
+		image("", "bookworm", installed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, p := range all[:2] {
+		if len(p.Unknown) == 0 || len(p.Changes) > 0 {
+			t.Errorf("%d: %s", n, p)
+		}
+		t.Logf("%d: %s", n, p)
+	}
+	if p := all[2]; len(p.Changes) != 1 || len(p.Unknown) > 0 {
+		t.Errorf("beside odd images: %s", p)
+	}
+}

@@ -17,10 +17,11 @@ func (b *Builder) layered(ctx context.Context, req deploy.PatchRequest, patched 
 	if err != nil {
 		return deploy.Patched{}, err
 	}
-	if list.Of(deploy.PackageDeb) == 0 || list.Distro != "debian" || list.Codename == "" {
+	release := debianRelease(list)
+	if release == "" {
 		return patched, nil
 	}
-	wanted, err := b.lacking(ctx, patched, list.Codename)
+	wanted, err := b.lacking(ctx, patched, release)
 	if err != nil || len(wanted) == 0 {
 		return patched, err
 	}
@@ -29,7 +30,7 @@ func (b *Builder) layered(ctx context.Context, req deploy.PatchRequest, patched 
 		return deploy.Patched{}, fmt.Errorf("look at image %s: %w", patched.Image, engineError(ctx, b.config.Engine, err))
 	}
 	ref := b.nameOf(pristine)
-	sources, err := b.stack.sources(ctx, list.Codename)
+	sources, err := b.stack.sources(ctx, release)
 	if err != nil {
 		return deploy.Patched{}, err
 	}

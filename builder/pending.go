@@ -3,8 +3,10 @@ package builder
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -21,8 +23,11 @@ func (b *Builder) Pending(ctx context.Context, images ...string) ([]deploy.Pendi
 	looks := make([]look, len(images))
 	for i, id := range images {
 		l, err := b.look(ctx, id)
-		if err != nil {
+		if err := b.ends(ctx, err); err != nil {
 			return nil, err
+		}
+		if err != nil {
+			l.cannotTell("what it holds", err)
 		}
 		looks[i] = l
 	}
@@ -35,8 +40,12 @@ func (b *Builder) Pending(ctx context.Context, images ...string) ([]deploy.Pendi
 	all := make([]deploy.Pending, len(images))
 	for i := range looks {
 		if !looks[i].gone {
-			if err := b.newerBases(ctx, looks[i].origin, &looks[i].Pending); err != nil {
+			err := b.newerBases(ctx, looks[i].origin, &looks[i].Pending)
+			if err := b.ends(ctx, err); err != nil {
 				return nil, err
+			}
+			if err != nil {
+				looks[i].cannotTell("whether its base images are newer", err)
 			}
 		}
 		all[i] = looks[i].Pending
@@ -50,6 +59,24 @@ type look struct {
 	origin
 	gone bool
 	dpkg scanned // status nil: not one of Debian's
+}
+
+// ends is err where looking further is of no use: the context has ended, or the
+// Engine is away. Any other one is of a single image, and blinds Teal for no other.
+func (b *Builder) ends(ctx context.Context, err error) error {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.Is(err, deploy.ErrEngineAway):
+		return err
+	}
+	return nil
+}
+
+// cannotTell notes what an image is not known of.
+func (l *look) cannotTell(what string, err error) {
+	l.dpkg.status = nil
+	l.Unknown = append(l.Unknown, what+": "+deploy.Clean(err.Error(), 300))
 }
 
 // look finds out what the image is and holds.
@@ -72,10 +99,9 @@ func (b *Builder) look(ctx context.Context, id string) (l look, err error) {
 	if list.Distro == "alpine" && list.Of(deploy.PackageApk) > 0 {
 		return l, b.askAlpine(ctx, id, list, &l.Pending)
 	}
-	if list.Of(deploy.PackageDeb) == 0 || list.Distro != "debian" || list.Codename == "" {
+	if l.dpkg.codename = debianRelease(list); l.dpkg.codename == "" {
 		return l, nil
 	}
-	l.dpkg.codename = list.Codename
 	if l.dpkg.status, err = b.lists().Status(ctx, id); err != nil {
 		return l, fmt.Errorf("read the packages of %s: %w", id, engineError(ctx, b.config.Engine, err))
 	}
@@ -170,26 +196,38 @@ func (b *Builder) newerBases(ctx context.Context, o origin, p *deploy.Pending) e
 	for _, ref := range o.names() {
 		was := o.bases[ref]
 		found, err := b.config.Engine.ImageInspect(ctx, ref)
+		digests := digestsOf(found, ref, b.config.Mirror)
 		switch {
 		case errdefs.IsNotFound(err) || errdefs.IsInvalidArgument(err):
 		case err != nil:
-			return engineError(ctx, b.config.Engine, err)
+			return fmt.Errorf("look at the base image %s: %w", ref, engineError(ctx, b.config.Engine, err))
 		case !was.isStill(found):
-			p.Bases, p.Contents = append(p.Bases, ref), append(p.Contents, cmp.Or(digestOf(found, ref), found.ID))
+			p.Bases, p.Contents = append(p.Bases, ref), append(p.Contents, append(digests, found.ID)[0])
 			continue
 		}
-		if strings.HasPrefix(ref, stackPrefix) {
+		if strings.HasPrefix(ref, stackPrefix) || pinnedTo(ref) != "" {
 			continue
 		}
-		digest, err := b.stack.remoteDigest(ctx, ref)
-		switch {
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		case err != nil:
-			p.Unknown = append(p.Unknown, fmt.Sprintf("whether there is a newer %s: its registry does not answer", ref))
-		case digest != was.Digest:
-			p.Bases, p.Contents = append(p.Bases, ref), append(p.Contents, digest)
+		if err := b.newerInRegistry(ctx, ref, append(digests, was.Digest), p); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// newerInRegistry asks whether the name stands for another image by now than for
+// the one with these digests, of which some may be "".
+func (b *Builder) newerInRegistry(ctx context.Context, ref string, digests []string, p *deploy.Pending) error {
+	digest, err := b.stack.remoteDigest(ctx, ref)
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
+		p.Unknown = append(p.Unknown, fmt.Sprintf("whether there is a newer %s: its registry does not answer", ref))
+	case strings.Join(digests, "") == "":
+		p.Unknown = append(p.Unknown, fmt.Sprintf("whether there is a newer %s: what it was built on did not come from a registry", ref))
+	case !slices.Contains(digests, digest):
+		p.Bases, p.Contents = append(p.Bases, ref), append(p.Contents, digest)
 	}
 	return nil
 }
@@ -199,12 +237,26 @@ func beyond(list deploy.Inventory) []string {
 	switch {
 	case list.Distro == "alpine" && list.Of(deploy.PackageApk) > 0:
 		return nil
-	case list.Distro != "debian" && list.HasSystem(), list.Of(deploy.PackageDeb) > 0 && list.Codename == "":
-		return []string{fmt.Sprintf("what is out of date in %s: only Debian's and Alpine's archives are asked", deploy.Clean(list.System, 60))}
+	case list.Of(deploy.PackageDeb) > 0 && list.Distro == "debian" && debianRelease(list) == "":
+		return []string{"what is out of date in it: it does not say which release of Debian it is"}
+	case list.HasSystem() && debianRelease(list) == "":
+		return []string{fmt.Sprintf("what is out of date in %s: only Debian's and Alpine's archives are asked", cmp.Or(deploy.Clean(list.System, 60), "its system"))}
 	case list.System != "" && !list.HasSystem():
 		return []string{deploy.Clean(list.System, 60) + " has no package database that Teal can read"}
 	}
 	return nil
+}
+
+var codename = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
+
+// debianRelease is the release of Debian whose packages an image has, "bookworm";
+// "": it has none, or says something that is no release: it may be hostile, and the
+// word comes into paths and lines of sources.list.
+func debianRelease(list deploy.Inventory) string {
+	if list.Of(deploy.PackageDeb) == 0 || list.Distro != "debian" || !codename.MatchString(list.Codename) {
+		return ""
+	}
+	return list.Codename
 }
 
 func (s *Stack) lists() packages.Reader {
