@@ -133,7 +133,7 @@ func (d *declared) takeFormation(all map[string]formation, s *deploy.Settings) e
 func (d *declared) scaleWorker(name string, n int) bool {
 	for i := range d.workers {
 		if d.workers[i].name == name {
-			d.workers[i].instances = n
+			d.workers[i].instances, d.workers[i].said = n, true
 			return true
 		}
 	}
@@ -197,7 +197,7 @@ func (d *declared) takeAppCron(all []appCron) error {
 		if line == "" || schedule == "" || strings.ContainsAny(line, "\x00\n") {
 			return appJSONError("cron, command %d needs a command of one line and a schedule", i+1)
 		}
-		if schedule == deploy.CronDeploy || schedule == deploy.CronFirstDeploy {
+		if !(deploy.CronJob{Schedule: schedule}).OnClock() {
 			return appJSONError("cron, command %d: %s is known in teal.toml only", i+1, schedule)
 		}
 		d.cron = append(d.cron, declaredCron{line, deploy.CronJob{Name: d.cronName(line), Schedule: schedule, Timeout: cronTimeout}})

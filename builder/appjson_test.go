@@ -22,6 +22,7 @@ func declaredOf(t *testing.T, source fsSource, set ...string) (deploy.Settings, 
 	d, err := declare(t.Context(), tree, &s, set)
 	if err == nil {
 		err = d.complete()
+		d.standBy()
 		d.settle(&s, commandOf)
 	}
 	return s, d.notes, err
@@ -107,6 +108,22 @@ func TestAppWrittenForDokkuIsTakenAsItIs(t *testing.T) {
 		"scripts.dokku.prebuild is not used", `probe GET /health, with "fine" in the answer`, "CHECKS is not used: app.json has health checks",
 	} {
 		contains(t, all, want)
+	}
+}
+
+func TestHealthcheckThatDoesNotSayHowOftenIsTriedThreeTimesAsDokkuDoes(t *testing.T) {
+	for check, want := range map[string]time.Duration{
+		`{"path": "/", "initialDelay": 90}`:              120 * time.Second,
+		`{"path": "/", "timeout": 20, "wait": 10}`:       90 * time.Second,
+		`{"path": "/", "wait": 1}`:                       60 * time.Second, // never shorter than without
+		`{"path": "/", "initialDelay": -5, "wait": 1e9}`: time.Hour,
+		`{"path": "/", "attempts": 1, "timeout": 3}`:     8 * time.Second,
+		`{"path": "/"}`: 60 * time.Second,
+	} {
+		s, _, err := declaredOf(t, files("app.json", `{"healthchecks": {"web": [`+check+`]}}`))
+		if err != nil || s.StartTimeout != want {
+			t.Errorf("%s: %s, not %s, %v", check, s.StartTimeout, want, err)
+		}
 	}
 }
 

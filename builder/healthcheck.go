@@ -103,7 +103,11 @@ type probing struct {
 	expect  []deploy.Expectation
 	timeout time.Duration // of one try; 0: not said
 	start   time.Duration // in all; 0: not said
+	least   time.Duration // in all, by checks that don't say how often they are tried; 0: there are none
 }
+
+// dokkuAttempts is how often Dokku tries a check that does not say.
+const dokkuAttempts = 3
 
 // add takes a check, with how long and often it is tried, in seconds; 0: not said.
 func (p *probing) add(e deploy.Expectation, attempts, timeout, wait, delay float64) {
@@ -112,8 +116,14 @@ func (p *probing) add(e deploy.Expectation, attempts, timeout, wait, delay float
 	if timeout > 0 {
 		p.timeout = max(p.timeout, seconds(timeout))
 	}
-	if attempts > 0 {
-		p.start = max(p.start, seconds(min(attempts, 86400)*(cmp.Or(max(timeout, 0), 5)+cmp.Or(max(wait, 0), 5))+delay))
+	all := func(attempts float64) time.Duration {
+		return seconds(min(attempts, 86400)*(cmp.Or(max(timeout, 0), 5)+cmp.Or(max(wait, 0), 5)) + max(delay, 0))
+	}
+	switch {
+	case attempts > 0:
+		p.start = max(p.start, all(attempts))
+	case timeout > 0 || wait > 0 || delay > 0:
+		p.least = max(p.least, all(dokkuAttempts))
 	}
 }
 
@@ -132,6 +142,7 @@ func (d *declared) probeBy(file string, p probing, s *deploy.Settings) error {
 	if p.start > 0 {
 		s.StartTimeout = min(max(p.start, time.Second), time.Hour)
 	}
+	s.StartTimeout = max(s.StartTimeout, min(p.least, time.Hour))
 	for _, e := range p.expect {
 		text := ""
 		if e.Text != "" {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 
 	"teal/deploy"
@@ -109,7 +111,24 @@ func (j *job) open(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	return j.openCrons()
+	if err := j.scaleWorkers(); err != nil {
+		return err
+	}
+	if err := j.openCrons(); err != nil {
+		return err
+	}
+	j.declared.standBy()
+	return nil
+}
+
+// scaleWorkers takes how many of each process there are to be from teal.toml.
+func (j *job) scaleWorkers() error {
+	for _, name := range slices.Sorted(maps.Keys(j.manifest.formation)) {
+		if !j.declared.scaleWorker(name, j.manifest.formation[name]) {
+			return failure(fmt.Sprintf("%s: formation.%s: the Procfile has no such process", manifestName, name), "correct teal.toml or the Procfile, commit and push again", nil, nil)
+		}
+	}
+	return nil
 }
 
 // openCrons takes the scheduled commands of teal.toml in place of others', and
@@ -124,7 +143,7 @@ func (j *job) openCrons() error {
 		j.declared.cron = j.manifest.crons
 	}
 	for _, c := range j.declared.cron {
-		if c.job.OnDeploy() || j.config.CheckCron == nil {
+		if !c.job.OnClock() || j.config.CheckCron == nil {
 			continue
 		}
 		if err := j.config.CheckCron(c.job.Schedule); err != nil {

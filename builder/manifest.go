@@ -66,9 +66,12 @@ const maxManifest = 64 << 10
 //	[volumes]                        # directories that outlive every release; both colors see the same
 //	data = "/data"                   # name and place; at most 10
 //
+//	[formation]                      # instances of the Procfile's processes beside web, 0 to 10;
+//	mailer = 2                       # 0: it runs when somebody types "cron APP run mailer"
+//
 //	[cron.nightly]                   # a command on a schedule; it runs in the live release only
 //	schedule = "30 3 * * *"          # minute, hour, day of month, month, weekday; "@daily"; CRON_TZ=Area/City before it;
-//	                                 # "@deploy": when a release has become live; "@first-deploy": the first one only
+//	                                 # "@deploy": when a release has become live; "@first-deploy": the first one only; "@manual": when somebody types "cron APP run nightly"
 //	command = "bin/clean --all"      # a line as in a Procfile, or a list of words
 //	timeout = "1h"                   # of one run, 1s to 24h
 //
@@ -96,7 +99,8 @@ type Manifest struct {
 	Main       string            // Go main package, "./cmd/web"; "" when the file does not say
 	Args       map[string]string // build arguments
 
-	crons []declaredCron // of [cron]
+	crons     []declaredCron // of [cron]
+	formation map[string]int // instances of processes beside web
 }
 
 // parseManifest reads a teal.toml over another one. The error is one line for the

@@ -27,7 +27,7 @@ func TestFullManifestIsRead(t *testing.T) {
 			Memory: 256 << 20, CPUs: 1.5, PIDs: 200, BuildTimeout: 15 * time.Minute, Keep: 3,
 			Gradual: []int{5, 25, 50}, Dwell: 30 * time.Second, Hold: 45 * time.Second, Volumes: map[string]string{"data": "/data"}, Sticky: true, Redirect: true, CheckInterval: 10 * time.Second,
 		},
-		Dockerfile: "docker/Dockerfile", Stage: "production", Language: "go", Main: "cmd/web", Args: map[string]string{"FLAVOR": "plain"},
+		Dockerfile: "docker/Dockerfile", Stage: "production", Language: "go", Main: "cmd/web", Args: map[string]string{"FLAVOR": "plain"}, formation: map[string]int{"mailer": 2},
 		crons: []declaredCron{
 			{job: deploy.CronJob{Name: "after", Schedule: "@deploy", Argv: []string{"/app", "warm"}, Timeout: time.Hour}},
 			{line: "bin/clean --all | tee log", job: deploy.CronJob{Name: "nightly", Schedule: "30 3 * * *", Timeout: 2 * time.Hour}},

@@ -45,11 +45,12 @@ type manifestFile struct {
 		CPUs   *float64 `toml:"cpus"`
 		PIDs   *int64   `toml:"pids"`
 	} `toml:"limits"`
-	Volumes map[string]string   `toml:"volumes"`
-	Patch   patchKeys           `toml:"patch"`
-	Migrate migrateKeys         `toml:"migrate"`
-	Cron    map[string]cronFile `toml:"cron"`
-	Router  struct {
+	Volumes   map[string]string   `toml:"volumes"`
+	Patch     patchKeys           `toml:"patch"`
+	Migrate   migrateKeys         `toml:"migrate"`
+	Formation map[string]int64    `toml:"formation"`
+	Cron      map[string]cronFile `toml:"cron"`
+	Router    struct {
 		Sticky   *bool   `toml:"sticky"`
 		Protocol *string `toml:"protocol"`
 		Redirect *bool   `toml:"redirect"`
@@ -62,7 +63,7 @@ var manifestKeys = []string{
 	"build", "build.dockerfile", "build.target", "build.root", "build.language", "build.main", "build.timeout", "build.args",
 	"probe", "probe.path", "probe.interval", "probe.timeout", "probe.start_timeout", "probe.check_interval",
 	"switch", "switch.grace", "switch.drain", "switch.stop", "switch.steps", "switch.dwell", "switch.watch", "switch.hold",
-	"volumes", "cron", "cron.name.schedule", "cron.name.command", "cron.name.timeout",
+	"volumes", "formation", "cron", "cron.name.schedule", "cron.name.command", "cron.name.timeout",
 	"router", "router.sticky", "router.redirect", "router.protocol",
 	"limits", "limits.memory", "limits.cpus", "limits.pids",
 	"patch", "patch.mode", "patch.window", "patch.scope", "patch.layer", "patch.tell",
@@ -107,6 +108,7 @@ func (m *Manifest) overlay(f manifestFile) error {
 		cpus(f.Limits.CPUs, &s.CPUs),
 		number("limits.pids", f.Limits.PIDs, 8, 1000000, func(n int64) { s.PIDs = n }),
 		volumes(f.Volumes, &s.Volumes),
+		scales(f.Formation, &m.formation),
 		crons(f.Cron, &m.crons),
 		choice(f.Router.Sticky, &s.Sticky),
 		choice(f.Router.Redirect, &s.Redirect),

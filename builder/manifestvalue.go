@@ -2,6 +2,7 @@ package builder
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -157,6 +158,25 @@ func probePath(value *string, to *string) error {
 		return fmt.Errorf("probe.path = %q is not a path: it begins with \"/\" and has no spaces, e.g. \"/healthz\"", deploy.Clean(*value, 80))
 	}
 	*to = *value
+	return nil
+}
+
+// scales takes the table [formation]: over that of a file above, name by name.
+func scales(table map[string]int64, to *map[string]int) error {
+	for _, name := range slices.Sorted(maps.Keys(table)) {
+		key := "formation." + deploy.Clean(name, 60)
+		if name == "web" {
+			return fmt.Errorf("%s: how many of web there are is the key instances, at the top of the file", key)
+		}
+		n := table[name]
+		if err := number(key, &n, 0, deploy.MaxInstances, func(int64) {}); err != nil {
+			return err
+		}
+		if *to == nil {
+			*to = map[string]int{}
+		}
+		(*to)[name] = int(n)
+	}
 	return nil
 }
 

@@ -33,6 +33,7 @@ func (d *declared) note(format string, args ...any) {
 type declaredWorker struct {
 	name, line string
 	instances  int
+	said       bool // how many there are; else the name and the line tell, see oneOff
 }
 
 type declaredCron struct {
@@ -72,7 +73,7 @@ func (d *declared) readProcfile(ctx context.Context, t *tree) error {
 		case "release":
 			d.release, d.releaseFrom = []string{command}, "Procfile"
 		default:
-			d.workers = append(d.workers, declaredWorker{name, command, 1})
+			d.workers = append(d.workers, declaredWorker{name: name, line: command, instances: 1})
 		}
 	}
 	if len(d.workers) > deploy.MaxWorkers {

@@ -8,16 +8,21 @@ import (
 	"time"
 )
 
-// Two schedules that name no time of the clock: the command runs when a release
-// has become live, each one or the app's first only. They count releases, so
-// that going back to an older one runs nothing again.
+// Three schedules that name no time of the clock. With the first two the command
+// runs when a release has become live, each one or the app's first only; they
+// count releases, so that going back to an older one runs nothing again. With the
+// third it runs when somebody has it run, see Engine.CronRun.
 const (
 	CronDeploy      = "@deploy"
 	CronFirstDeploy = "@first-deploy"
+	CronManual      = "@manual"
 )
 
 // OnDeploy tells whether the command waits for a release and not for the clock.
 func (c CronJob) OnDeploy() bool { return c.Schedule == CronDeploy || c.Schedule == CronFirstDeploy }
+
+// OnClock tells whether the command waits for the clock.
+func (c CronJob) OnClock() bool { return !c.OnDeploy() && c.Schedule != CronManual }
 
 // CronOutcome is how a run of a scheduled command ended; "" while it runs.
 type CronOutcome string

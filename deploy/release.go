@@ -134,7 +134,7 @@ type Process struct {
 // release, and of that color only.
 type CronJob struct {
 	Name     string        `json:"name"`     // unique in the app; spelled as a Process's
-	Schedule string        `json:"schedule"` // five fields, "*/10 * * * *", in the server's time zone; or "@hourly", "@daily", …; or CronDeploy, CronFirstDeploy
+	Schedule string        `json:"schedule"` // five fields, "*/10 * * * *", in the server's time zone; or "@hourly", "@daily", …; or CronDeploy, CronFirstDeploy, CronManual
 	Argv     []string      `json:"argv"`     // takes the place of the image's entrypoint and command; never empty
 	Timeout  time.Duration `json:"timeout"`  // of one run; above 0
 }

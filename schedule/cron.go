@@ -80,7 +80,7 @@ func (s *Scheduler) cronPass(ctx context.Context) (idle time.Duration) {
 
 // cron begins the command if it is due, and tells how long it is not.
 func (s *Scheduler) cron(ctx context.Context, e deploy.CronEntry) (time.Duration, error) {
-	if e.OnDeploy() {
+	if !e.OnClock() {
 		if e.Due() {
 			return look, s.c.Crons.CronDue(ctx, e.App, e.Name, time.Time{})
 		}
@@ -129,7 +129,7 @@ func (s *Scheduler) upcoming(spec Spec, now time.Time) string {
 // NextCron tells when the command runs next; false when no time is known for it.
 func (s *Scheduler) NextCron(e deploy.CronEntry) (time.Time, bool) {
 	spec, err := ParseSpec(e.Schedule)
-	if err != nil || e.OnDeploy() {
+	if err != nil || !e.OnClock() {
 		return time.Time{}, false
 	}
 	base := s.c.Now()

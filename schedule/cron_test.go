@@ -177,7 +177,7 @@ func TestNewScheduleCountsFromWhenItIsSeen(t *testing.T) {
 
 func TestCommandOfADeploymentRunsAsSoonAsItIsLive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := commandsAt(t, "2026-11-20T03:00:00Z", "after @deploy", "once @first-deploy")
+		d := commandsAt(t, "2026-11-20T03:00:00Z", "after @deploy", "once @first-deploy", "seed @manual")
 		d.during(nil, func(s *Scheduler) {
 			time.Sleep(7 * time.Second)
 			d.mu.Lock()

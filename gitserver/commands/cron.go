@@ -14,9 +14,9 @@ var cronRow = command{
 	name: "cron", usage: "APP [run NAME]", scope: oneApp, verb: deploy.VerbView, verbToSet: deploy.VerbDeploy, most: 2, json: true, limit: tailTime,
 	short: "the app's scheduled commands, and running one now",
 	long: "They are named in [cron] of teal.toml, or in app.json, and run in a container of\n" +
-		"their own of the release that serves. \"run NAME\" runs one now and shows what it\n" +
-		"writes; the exit code is 0 when it ends well and 1 when not. You may leave: it goes\n" +
-		"on without you.",
+		"their own of the release that serves. Lines of the Procfile that have no instance\n" +
+		"are among them. \"run NAME\" runs one now and shows what it writes; the exit code is\n" +
+		"0 when it ends well and 1 when not. You may leave: it goes on without you.",
 	options: []option{
 		{name: "log", value: "NAME", help: "the last output of that command"},
 	},
@@ -58,6 +58,9 @@ func runCron(ctx context.Context, j *job) error {
 func (j *job) cronNext(e deploy.CronEntry) string {
 	if e.OnDeploy() {
 		return "with a release"
+	}
+	if !e.OnClock() {
+		return "by hand"
 	}
 	if at, ok := j.NextCron(e); ok {
 		return at.Format("Mon 2006-01-02 15:04 MST")

@@ -12,7 +12,7 @@ import (
 func TestScheduledCommandsAreListedAndRun(t *testing.T) {
 	w := newWorld(t)
 	w.set.NextCron = func(e deploy.CronEntry) (time.Time, bool) { return noon.Add(15 * time.Hour), !e.OnDeploy() }
-	w.run("vera", "cron", "shop").want(t, ExitDone, "nightly", "30 3 * * *", "failed in 1m30s, v14: exit code 3", "with a release", "never")
+	w.run("vera", "cron", "shop").want(t, ExitDone, "nightly", "30 3 * * *", "failed in 1m30s, v14: exit code 3", "with a release", "never", "by hand")
 	w.run("anna", "cron", "blog").want(t, ExitDone, "Nothing of blog is live yet")
 	oneObject(t, w.run("vera", "cron", "shop", "--json").out)
 	if r := w.run("vera", "cron", "shop", "--log", "nightly"); r.exit != ExitDone || !strings.Contains(r.out, "no such ?[31mtable") {

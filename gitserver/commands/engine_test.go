@@ -114,6 +114,7 @@ func (w *world) CronTable(_ context.Context, app deploy.AppName) ([]deploy.CronE
 			Exit: deploy.Exit{Code: 3}, Reason: "exit code 3", Output: []string{"no such \x1b[31mtable"},
 		}},
 		{App: app, Release: 14, CronJob: deploy.CronJob{Name: "after", Schedule: deploy.CronDeploy, Argv: []string{"bin/after"}, Timeout: time.Hour}},
+		{App: app, Release: 14, CronJob: deploy.CronJob{Name: "seed", Schedule: deploy.CronManual, Argv: []string{"bin/seed"}, Timeout: time.Hour}},
 	}, w.broken["CronTable"]
 }
 
