@@ -22,6 +22,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/docker/docker/client"
@@ -66,6 +67,9 @@ type Docker struct {
 	nets   locks    // held while a subnet is chosen
 	busy   sync.Map // value of the once label → true: throw-away containers that are in use
 	bell   bell
+	// sees is true once the processes of a container were seen from here: from
+	// then on one that can't be seen has ended.
+	sees atomic.Bool
 }
 
 var (

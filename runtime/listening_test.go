@@ -14,7 +14,7 @@ func TestWrongPortIsSeen(t *testing.T) {
 	d := newDocker(t)
 	for mode, want := range map[string]string{"port3000": "127.0.0.1:3000", "": "[::]:8080"} {
 		in := start(t, d, release("shop", len(mode)+1, mode), deploy.Blue)[0]
-		eventually(t, 5*time.Second, want, func() bool {
+		eventually(t, 30*time.Second, want, func() bool {
 			ports, err := d.ListeningPorts(t.Context(), in)
 			if err != nil {
 				t.Fatal(err)

@@ -19,7 +19,7 @@ import (
 func startHeard(t *testing.T, d *Docker, r deploy.Release, c deploy.Color) deploy.Instance {
 	t.Helper()
 	in := start(t, d, r, c)[0]
-	eventually(t, 10*time.Second, "what it writes at its start", func() bool {
+	eventually(t, 30*time.Second, "what it writes at its start", func() bool {
 		lines, err := d.Tail(t.Context(), in, 50)
 		return err == nil && slices.Contains(lines, "ready") && slices.Contains(lines, "listening on :8080")
 	})
@@ -33,7 +33,7 @@ func TestTailGivesTheLastLinesOfBothOutputsClean(t *testing.T) {
 	get(t, in.Addr, "/say?line=one")
 	get(t, in.Addr, "/say?line=two")
 	var all []string
-	eventually(t, 5*time.Second, "four lines are written", func() bool {
+	eventually(t, 30*time.Second, "four lines are written", func() bool {
 		var err error
 		if all, err = d.Tail(t.Context(), in, 50); err != nil {
 			t.Fatal(err)
@@ -69,13 +69,13 @@ func TestLogsMergeTheRunningInstancesInTheOrderOfTime(t *testing.T) {
 		in := []deploy.Instance{green, blue}[i%2]
 		get(t, in.Addr, "/say?line="+line)
 		// The time of a line is when the Engine read it.
-		eventually(t, 5*time.Second, "the line is written", func() bool {
+		eventually(t, 30*time.Second, "the line is written", func() bool {
 			last, err := d.Tail(t.Context(), in, 1)
 			return err == nil && slices.Equal(last, []string{line})
 		})
 	}
 	want := []string{"green v2.1 | one\n", "blue v1.1 | two\n", "green v2.1 | three\n"}
-	eventually(t, 5*time.Second, "three lines in order", func() bool {
+	eventually(t, 30*time.Second, "three lines in order", func() bool {
 		log = journal{}
 		if err := d.Logs(t.Context(), "shop", false, 3, &log); err != nil {
 			t.Fatal(err)
@@ -96,25 +96,25 @@ func TestFollowedLogsGoOnWithInstancesThatStartLater(t *testing.T) {
 	var log journal
 	done := make(chan error, 1)
 	go func() { done <- d.Logs(ctx, "shop", true, 1, &log) }()
-	eventually(t, 5*time.Second, "the history", func() bool { return log.has("blue v1.1 | before\n") })
+	eventually(t, 30*time.Second, "the history", func() bool { return log.has("blue v1.1 | before\n") })
 	get(t, blue.Addr, "/say?line=now")
-	eventually(t, 5*time.Second, "a new line", func() bool { return log.has("blue v1.1 | now\n") })
+	eventually(t, 30*time.Second, "a new line", func() bool { return log.has("blue v1.1 | now\n") })
 	green := start(t, d, release("shop", 2, ""), deploy.Green)[0]
 	get(t, green.Addr, "/say?line=hello")
-	eventually(t, 5*time.Second, "a line of a new instance", func() bool { return log.has("green v2.1 | hello\n") })
+	eventually(t, 30*time.Second, "a line of a new instance", func() bool { return log.has("green v2.1 | hello\n") })
 	if err := d.Stop(t.Context(), "shop", 1, time.Second); err != nil {
 		t.Fatal(err)
 	}
 	start(t, d, release("shop", 1, ""), deploy.Blue)
 	get(t, blue.Addr, "/say?line=back")
-	eventually(t, 5*time.Second, "a line after a restart", func() bool { return log.has("blue v1.1 | back\n") })
+	eventually(t, 30*time.Second, "a line after a restart", func() bool { return log.has("blue v1.1 | back\n") })
 	cancel()
 	select {
 	case err := <-done:
 		if err != nil {
 			t.Error(err)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("it did not end")
 	}
 	lines := log.lines()

@@ -275,7 +275,7 @@ var plain = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{Di
 func get(t testing.TB, addr netip.AddrPort, path string) string {
 	t.Helper()
 	var body string
-	eventually(t, 10*time.Second, "an answer of "+addr.String(), func() bool {
+	eventually(t, 30*time.Second, "an answer of "+addr.String(), func() bool {
 		resp, err := plain.Get("http://" + addr.String() + path)
 		if err != nil {
 			return false

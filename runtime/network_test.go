@@ -2,6 +2,8 @@ package runtime
 
 import (
 	"bytes"
+	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"testing"
@@ -47,11 +49,17 @@ func TestNetworkIsSmallAndItsFixedAddressesAreNotHandedOut(t *testing.T) {
 	}
 }
 
+// ownSubnet fills in a number of this test run: what another one has left is not
+// in the way.
+func ownSubnet(pattern string) netip.Prefix {
+	return netip.MustParsePrefix(fmt.Sprintf(pattern, rand.IntN(256)))
+}
+
 func TestForeignNetworkOfTheSameNameIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	d := newDocker(t)
 	made, err := engine.NetworkCreate(t.Context(), d.networkName("shop"), network.CreateOptions{
-		IPAM: &network.IPAM{Config: []network.IPAMConfig{{Subnet: "10.212.255.192/28"}}},
+		IPAM: &network.IPAM{Config: []network.IPAMConfig{{Subnet: ownSubnet("10.219.%d.192/28").String()}}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -73,7 +81,7 @@ func TestForeignNetworkOfTheSameNameIsLeftAlone(t *testing.T) {
 func TestTakenSubnetsAreGoneAround(t *testing.T) {
 	t.Parallel()
 	d := newDocker(t)
-	d.config.Subnets = netip.MustParsePrefix("10.212.254.0/24")
+	d.config.Subnets = ownSubnet("10.218.%d.0/24")
 	seen := map[netip.Prefix]bool{}
 	for _, app := range []deploy.AppName{"one", "two", "three", "four"} {
 		l, err := d.network(t.Context(), app)

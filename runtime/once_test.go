@@ -115,7 +115,7 @@ func TestOnceIsKilledAndRemovedWhenItsContextEnds(t *testing.T) {
 		_, err := d.Once(ctx, release("shop", 1, ""), []string{"/app", "sleep"}, &log)
 		done <- err
 	}()
-	eventually(t, 10*time.Second, "it says something", func() bool { return log.has("sleeping\n") })
+	eventually(t, 30*time.Second, "it says something", func() bool { return log.has("sleeping\n") })
 	if err := d.Sweep(t.Context()); err != nil || onces(t, d) != 1 {
 		t.Errorf("a sweep took what is in use: %v", err)
 	}
@@ -125,7 +125,7 @@ func TestOnceIsKilledAndRemovedWhenItsContextEnds(t *testing.T) {
 		if !errors.Is(err, enough) {
 			t.Errorf("it ended with %v", err)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("it did not end")
 	}
 	if onces(t, d) != 0 {

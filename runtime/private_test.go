@@ -86,7 +86,7 @@ func (p *privateEngine) start(t *testing.T) {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 40*time.Second, "the private Engine answers", func() bool {
+	eventually(t, 90*time.Second, "the private Engine answers", func() bool {
 		_, err := p.client.Ping(t.Context())
 		return err == nil
 	})
@@ -141,7 +141,7 @@ func TestEngineThatGoesAndComesBackIsFoundAgain(t *testing.T) {
 		p.start(t)
 		await(t, changes, "the Engine is back")
 		if how == syscall.SIGTERM {
-			eventually(t, 20*time.Second, "the trusted instance runs by itself", func() bool { return stateOf(t, d)["trusted"].Running })
+			eventually(t, 30*time.Second, "the trusted instance runs by itself", func() bool { return stateOf(t, d)["trusted"].Running })
 		}
 		for app, in := range stateOf(t, d) {
 			if in.ID != before[app].ID || in.Addr != before[app].Addr || in.Running && app == "asleep" {

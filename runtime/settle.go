@@ -2,7 +2,9 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,10 +17,12 @@ import (
 )
 
 // How long Start waits for an instance's init process to have handed over to
-// the app's command, where it can look on, and where it can't.
+// the app's command, where it can look on, and where it can't; and for the
+// Engine to find out that the init process has ended.
 const (
 	handOver      = 500 * time.Millisecond
 	handOverBlind = 60 * time.Millisecond
+	endIsTold     = 5 * time.Second
 )
 
 // settle waits until a container that was just started runs the app's own
@@ -30,8 +34,7 @@ func (d *Docker) settle(ctx context.Context, s seat) (deploy.Instance, error) {
 		in.Running = true
 		return in, nil
 	}
-	over := time.Now().Add(handOver)
-	blind := time.Now().Add(handOverBlind)
+	began := time.Now()
 	for {
 		c, err := d.inspect(ctx, s.id)
 		if err != nil {
@@ -40,14 +43,38 @@ func (d *Docker) settle(ctx context.Context, s seat) (deploy.Instance, error) {
 		if in.Running, in.Exit = judge(c.State); !in.Running || c.RestartCount > 0 {
 			return in, d.neverRan(ctx, in, c)
 		}
-		seen, running := handedOver(c)
-		if running || !seen && time.Now().After(blind) || time.Now().After(over) {
+		if time.Since(began) > d.patienceWith(c) {
 			return in, nil
 		}
 		if err := pause(ctx, 5*time.Millisecond); err != nil {
 			return in, err
 		}
 	}
+}
+
+// patienceWith is how long after its start the container may be looked at
+// again; below 0: it runs the app's command.
+func (d *Docker) patienceWith(c container.InspectResponse) time.Duration {
+	seen, running := handedOver(c)
+	if seen {
+		d.sees.Store(true)
+	}
+	switch {
+	case running:
+		return -1
+	case seen:
+		return handOver
+	case d.sees.Load() && hasEnded(c.State.Pid):
+		return endIsTold
+	default:
+		return handOverBlind
+	}
+}
+
+// hasEnded tells whether there is no process of that number on this host.
+func hasEnded(pid int) bool {
+	_, err := os.Stat(fmt.Sprintf("/proc/%d", pid))
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -2,8 +2,10 @@ package runtime
 
 import (
 	"bytes"
+	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/docker/docker/api/types/volume"
 
@@ -14,8 +16,10 @@ func TestAVolumeOutlivesItsReleasesAndTheApp(t *testing.T) {
 	t.Parallel()
 	d := newDocker(t)
 	t.Cleanup(func() {
-		if err := engine.VolumeRemove(t.Context(), d.volumeName("other", "data"), true); err != nil {
-			t.Log(err)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // the test's own is over
+		defer cancel()
+		if err := engine.VolumeRemove(ctx, d.volumeName("other", "data"), true); err != nil {
+			t.Error(err)
 		}
 	})
 	write := func(r deploy.Release) string {

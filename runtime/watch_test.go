@@ -28,7 +28,7 @@ func running(t *testing.T, d *Docker) (stop func()) {
 			if err != nil {
 				t.Error(err)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(30 * time.Second):
 			t.Error("Run does not return")
 		}
 	}
@@ -66,12 +66,12 @@ func TestChangesTellOfADeathAndAReturn(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, changes, "the instance died")
-	eventually(t, 5*time.Second, "down", func() bool { return !only(t, d).Running })
+	eventually(t, 30*time.Second, "down", func() bool { return !only(t, d).Running })
 	quiet(changes, 300*time.Millisecond)
 	start(t, d, release("shop", 1, ""), deploy.Blue)
 	await(t, changes, "the instance started")
 	cancel()
-	eventually(t, time.Second, "the channel is closed", func() bool {
+	eventually(t, 30*time.Second, "the channel is closed", func() bool {
 		_, open := <-changes
 		return !open
 	})
