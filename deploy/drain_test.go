@@ -10,6 +10,7 @@ import (
 
 func TestADrainDelaysNeitherThePromotionNorTheNextPush(t *testing.T) {
 	w := deploytest.New(t)
+	w.Settings.Drain = time.Minute
 	d, ctx := w.Open(), within(t)
 	mustPush(ctx, t, d, "one", deploy.Live)
 	slow := make(chan string, 1)
@@ -24,6 +25,7 @@ func TestADrainDelaysNeitherThePromotionNorTheNextPush(t *testing.T) {
 		t.Fatalf("second push: %s %v", two.State, err)
 	}
 	mustPush(ctx, t, d, "three", deploy.Live)
+	w.Runtime.AnswerSlow()
 	if got := <-slow; got != "v1" {
 		t.Errorf("the request in flight got %q", got)
 	}
@@ -31,11 +33,13 @@ func TestADrainDelaysNeitherThePromotionNorTheNextPush(t *testing.T) {
 
 func TestARequestInFlightIsInTheReceipt(t *testing.T) {
 	w := deploytest.New(t)
+	w.Settings.Drain = time.Minute
 	d, ctx := w.Open(), within(t)
 	mustPush(ctx, t, d, "one", deploy.Live)
 	slow := make(chan string, 1)
 	go func() { slow <- d.Router.Get("shop", "/slow") }()
 	eventually(t, func() bool { return d.Router.Figures("shop", 1).InFlight == 1 }, "the slow request never arrived")
+	d.Before("Drain", w.Runtime.AnswerSlow)
 	dep := mustPush(ctx, t, d, "two", deploy.Live)
 	<-slow
 	if r := dep.Receipt; r == nil || r.Drained != 1 || r.Cut != 0 || r.Requests != 1 {
@@ -45,6 +49,7 @@ func TestARequestInFlightIsInTheReceipt(t *testing.T) {
 
 func TestRequestsInFlightOutliveTwoPromotionsInARow(t *testing.T) {
 	w := deploytest.New(t)
+	w.Settings.Drain = time.Minute
 	d, ctx := w.Open(), within(t)
 	mustPush(ctx, t, d, "one", deploy.Live)
 	slow := make(chan string, 1)
@@ -66,6 +71,7 @@ func TestRequestsInFlightOutliveTwoPromotionsInARow(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.Heal()
+	w.Runtime.AnswerSlow()
 	if got := <-slow; got != "v1" {
 		t.Errorf("the request in flight got %q", got)
 	}
@@ -79,6 +85,7 @@ func TestRequestsInFlightOutliveTwoPromotionsInARow(t *testing.T) {
 
 func TestAReleaseThatDrainsTwiceIsKeptUntilBothDrainsAreOver(t *testing.T) {
 	w := deploytest.New(t)
+	w.Settings.Drain = time.Minute
 	w.Settings.Grace = time.Nanosecond
 	d, ctx := w.Open(), within(t)
 	mustPush(ctx, t, d, "one", deploy.Live)
@@ -93,6 +100,7 @@ func TestAReleaseThatDrainsTwiceIsKeptUntilBothDrainsAreOver(t *testing.T) {
 	three := mustBeCommitted(ctx, t, d, "three") // the second drain of v1
 	close(hold)
 	mustWait(ctx, t, d, two, deploy.Replaced)
+	w.Runtime.AnswerSlow()
 	if got := <-slow; got != "v1" {
 		t.Errorf("the request in flight got %q", got)
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 func within(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -82,7 +82,7 @@ func mustPushWith(ctx context.Context, t *testing.T, d *deploytest.Daemon, text 
 
 func mustWait(ctx context.Context, t *testing.T, d *deploytest.Daemon, dep deploy.Deployment, want deploy.State) deploy.Deployment {
 	t.Helper()
-	dep, err := d.Wait(ctx, dep.ID, 10*time.Second)
+	dep, err := d.Wait(ctx, dep.ID, 30*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}

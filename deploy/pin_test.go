@@ -127,7 +127,9 @@ func TestNoBudgetEverTakesWhatIsNeeded(t *testing.T) {
 		seed := rand.Uint64()
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			t.Parallel()
-			h := &history{t: t, w: deploytest.New(t), r: rand.New(rand.NewPCG(seed, 1)), ctx: within(t), going: map[deploy.AppName]bool{}}
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+			defer cancel()
+			h := &history{t: t, w: deploytest.New(t), r: rand.New(rand.NewPCG(seed, 1)), ctx: ctx, going: map[deploy.AppName]bool{}}
 			h.w.Removing = h.removes
 			h.w.MaxBuilds = 2
 			h.w.Pending = pending(openssl)

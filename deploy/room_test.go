@@ -139,15 +139,15 @@ func TestImagesThatNoReleaseNamesGoUnlessTheyAreNew(t *testing.T) {
 
 func TestTwoHundredDeploymentsLeaveTheImagesFlatAndRollbackWorking(t *testing.T) {
 	w := deploytest.New(t)
-	w.Settings.StartTimeout = 20 * time.Second // 200 starts on a busy machine: none is to be late
-	d, ctx := w.Open(), within(t)
+	d := w.Open()
 	for i := range 200 {
-		mustBeCommitted(ctx, t, d, fmt.Sprintf("app %d", i+1))
+		mustBeCommitted(within(t), t, d, fmt.Sprintf("app %d", i+1))
 		// Images go behind the deployments' backs; but they do go.
 		eventually(t, func() bool { return w.Images() <= w.Settings.Keep+10 }, "images pile up")
 	}
 	// live, previous and the newest that are kept
 	eventually(t, func() bool { return w.Images() <= w.Settings.Keep+2 }, "the images are not retained as set")
+	ctx := within(t)
 	mustWait(ctx, t, d, mustRollback(ctx, t, d, 0), deploy.Live)
 	wantAnswer(t, d, "v199")
 }

@@ -144,14 +144,19 @@ func (e *Engine) settle(j *job) {
 	j.end.Do(func() {
 		j.journal.close()
 		pauseUntil(j.flushed, 5*time.Second)
-		close(j.settled)
+		e.forgetJob(j)
+		close(j.settled) // who waited for it finds no job any more
 		j.cancel(nil)
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		if id := j.snapshot().ID; e.jobs[id] == j {
-			delete(e.jobs, id)
-		}
 	})
+}
+
+func (e *Engine) forgetJob(j *job) {
+	id := j.snapshot().ID
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.jobs[id] == j {
+		delete(e.jobs, id)
+	}
 }
 
 // alert gathers everything that people are told of a failed deployment.

@@ -96,7 +96,7 @@ func TestASingleWriterThatIsNotWellIsTakenBackWithoutAFailedRequest(t *testing.T
 
 func TestTheHoldIsNotOutlastedByAReleaseThatTakesLong(t *testing.T) {
 	w := deploytest.New(t)
-	w.Settings.Hold, w.Settings.StartTimeout = 800*time.Millisecond, time.Minute
+	w.Settings.Hold, w.Settings.StartTimeout = 8*time.Second, time.Minute
 	d, ctx := w.Open(), within(t)
 	mustPush(ctx, t, d, "one single", deploy.Live)
 	c := gather(d)
@@ -138,7 +138,7 @@ func TestAnAppThatStopsBeingASingleWriterIsReplacedAlone(t *testing.T) {
 
 func TestACanceledReplacementBringsTheOldOneBack(t *testing.T) {
 	w := deploytest.New(t)
-	w.Settings.StartTimeout = 20 * time.Second
+	w.Settings.StartTimeout = time.Minute // it is canceled before
 	d, ctx := w.Open(), within(t)
 	mustPush(ctx, t, d, "one single", deploy.Live)
 	dep, err := d.Push(ctx, "two single broken", deploy.Options{})

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"teal/deploy"
 )
@@ -27,17 +26,22 @@ type Runtime struct {
 	changes   []chan struct{}
 	away      bool
 	crashing  int // release whose instances end as soon as they start
+	slow      chan struct{}
 }
 
 type instance struct {
 	deploy.Instance
 	text   string
+	slow   <-chan struct{} // closed when requests for /slow are answered
 	server *httptest.Server
 }
 
 func newRuntime(t testing.TB) *Runtime {
-	return &Runtime{t: t, instances: map[string]*instance{}}
+	return &Runtime{t: t, instances: map[string]*instance{}, slow: make(chan struct{})}
 }
+
+// AnswerSlow lets the requests for /slow be answered.
+func (r *Runtime) AnswerSlow() { close(r.slow) }
 
 // Away makes the Engine not answer, or answer again.
 func (r *Runtime) Away(away bool) {
@@ -126,7 +130,7 @@ func (r *Runtime) start(spec deploy.Spec) ([]deploy.Instance, error) {
 			in = nil
 		}
 		if in == nil {
-			in = &instance{text: strings.TrimPrefix(rel.Image, "sha256:")}
+			in = &instance{slow: r.slow, text: strings.TrimPrefix(rel.Image, "sha256:")}
 			in.Instance = deploy.Instance{ID: key, App: rel.App, Color: spec.Color, Release: rel.Number, Process: seat.Process, Index: seat.Index}
 			r.instances[key] = in
 		}
@@ -194,14 +198,14 @@ func (in *instance) start() error {
 }
 
 func (in *instance) handler() http.HandlerFunc {
-	text, release := in.text, in.Release
+	text, release, slow := in.text, in.Release, in.slow
 	return func(w http.ResponseWriter, r *http.Request) {
 		if strings.Contains(text, "broken") || strings.Contains(text, "errs") && r.URL.Path != "/" {
 			w.WriteHeader(http.StatusInternalServerError)
 		}
 		if r.URL.Path == "/slow" {
 			select {
-			case <-time.After(300 * time.Millisecond):
+			case <-slow:
 			case <-r.Context().Done():
 			}
 		}

@@ -57,10 +57,17 @@ type World struct {
 	stop    func()
 }
 
+// How long a release may take to become well, unless a test says otherwise; and
+// one of which it is known that it never does.
+const (
+	startTimeout  = 20 * time.Second
+	brokenTimeout = 3 * time.Second
+)
+
 // New makes a world with one app, "shop", that nobody has pushed to.
 func New(t testing.TB) *World {
 	s := deploy.DefaultSettings()
-	s.StartTimeout, s.ProbeInterval, s.ProbeTimeout = 3*time.Second, 5*time.Millisecond, time.Second
+	s.StartTimeout, s.ProbeInterval, s.ProbeTimeout = startTimeout, 5*time.Millisecond, 10*time.Second
 	s.Drain = 5 * time.Second
 	w := &World{
 		t: t, Store: newStore(t), Runtime: newRuntime(t), Settings: s,
@@ -220,6 +227,9 @@ func (w *World) build(ctx context.Context, req deploy.BuildRequest, log io.Write
 		w.images[image] = deploy.Image{ID: image, App: req.App, Bytes: ImageBytes, CreatedAt: w.now()}
 	}
 	s := req.Defaults
+	if strings.Contains(text, "broken") && s.StartTimeout == startTimeout {
+		s.StartTimeout = brokenTimeout
+	}
 	if strings.Contains(text, "thrice") {
 		s.Instances = 3
 	}
