@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/pressly/goose/v3"
 )
@@ -34,7 +35,7 @@ func (db *DB) migrate(ctx context.Context) error {
 	case have == want:
 		return nil
 	}
-	return db.alone(func() error {
+	err = db.alone(func() error {
 		if _, err := provider.Up(ctx); err != nil {
 			return fmt.Errorf("cannot bring the database in %s from schema %d to %d: %w", db.dir, have, want, db.explain(err))
 		}
@@ -43,6 +44,33 @@ func (db *DB) migrate(ctx context.Context) error {
 		}
 		return nil
 	})
+	if errors.Is(err, ErrLocked) && db.awaitSchema(ctx, want) {
+		return nil
+	}
+	return err
+}
+
+// migrateMost is how long the daemon that has the lock may take to bring the
+// schema to the newest step, which it does when it starts.
+const migrateMost = 10 * time.Second
+
+// awaitSchema waits until another process has brought the schema to the step,
+// and tells whether it has.
+func (db *DB) awaitSchema(ctx context.Context, want int64) bool {
+	ctx, cancel := context.WithTimeout(ctx, migrateMost)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if have, err := db.schema(ctx); err == nil && have == want {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+		}
+	}
 }
 
 // schema is the number of the newest step that was applied; 0 for an empty

@@ -56,11 +56,35 @@ func TestSharedCommandDoesNotMigrateUnderADaemon(t *testing.T) {
 	ok(t, f.Exec(t.Context(), `DELETE FROM goose_db_version WHERE version_id > 0`))
 	c := config(f.dir, f.clock)
 	c.Shared = true
-	_, err := store.Open(t.Context(), c)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	_, err := store.Open(ctx, c)
 	wantErr(t, err, store.ErrLocked)
 	if !strings.Contains(err.Error(), "schema must change first") {
 		t.Error(err)
 	}
+}
+
+func TestSharedCommandWaitsWhileTheDaemonMigrates(t *testing.T) {
+	f := newFixture(t)
+	ok(t, f.Exec(t.Context(), `UPDATE goose_db_version SET version_id = -version_id`)) // as if nothing was done yet
+	c := config(f.dir, f.clock)
+	c.Shared = true
+	opened := make(chan error, 1)
+	go func() {
+		db, err := store.Open(t.Context(), c)
+		if err == nil {
+			err = db.Close()
+		}
+		opened <- err
+	}()
+	select {
+	case err := <-opened:
+		t.Fatalf("it did not wait: %v", err)
+	case <-time.After(300 * time.Millisecond):
+	}
+	ok(t, f.Exec(t.Context(), `UPDATE goose_db_version SET version_id = -version_id`))
+	ok(t, <-opened)
 }
 
 func TestDatabaseOfANewerTealIsRefused(t *testing.T) {
