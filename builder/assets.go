@@ -40,13 +40,17 @@ func findAssets(ctx context.Context, t *tree) (*assets, error) {
 	if err != nil {
 		return nil, err
 	}
+	missing, err := a.missingPageArgs(ctx)
+	if err != nil {
+		return nil, err
+	}
 	return &assets{
 		node: a,
 		why: append([]string{
 			"for browsers: " + bundler + " in package.json, built by scripts." + a.build + ", " + deploy.Clean(a.pkg.Scripts[a.build], 100),
 			version.why, a.manager.why,
 		}, sayTokens(a.tokens)...),
-		warn: present(version.warn, a.manager.warn),
+		warn: present(version.warn, a.manager.warn, missing),
 	}, nil
 }
 
@@ -57,9 +61,7 @@ func (a *assets) stage(d *dockerfile) {
 	}
 	a.node.prepare(d)
 	a.node.packages(d, a.node.manager.install)
-	if !a.node.wholeTree() {
-		d.add("COPY . .")
-	}
+	a.node.sources(d)
 	d.add("RUN "+a.node.run(a.node.build)+" && rm -rf node_modules", "")
 }
 

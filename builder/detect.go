@@ -48,11 +48,12 @@ var kinds = []kind{
 
 // tree is what a detect function looks at.
 type tree struct {
-	main string    // build.main of teal.toml
-	kind string    // build.language of teal.toml: key of the only row that is asked; "": all are
-	web  string    // the command line of the web process, where the app declares one; ""
-	apt  []string  // packages of the Aptfile
-	work workspace // modules of a go.work, which stands in for the go.mod at the root
+	main string            // build.main of teal.toml
+	kind string            // build.language of teal.toml: key of the only row that is asked; "": all are
+	web  string            // the command line of the web process, where the app declares one; ""
+	apt  []string          // packages of the Aptfile
+	args map[string]string // build.args of teal.toml
+	work workspace         // modules of a go.work, which stands in for the go.mod at the root
 	// commands are all that the app declares, web among them.
 	commands []command
 	// keep tells whether a build gets the file; nil: it gets all.

@@ -79,7 +79,7 @@ func detectGo(ctx context.Context, t *tree) (*plan, error) {
 	if beside := append(slices.Clone(g.files), g.dirs...); len(beside) > 0 {
 		p.why = append(p.why, "beside the program in /app: "+deploy.Clean(strings.Join(beside, ", "), 200))
 	}
-	g.apt = runtimeOf(t.apt)
+	g.apt, g.args = runtimeOf(t.apt), t.buildArgs()
 	g.download = t.has("go.sum") && !t.has("go.work") && !t.has("vendor/modules.txt") && !localReplace.Match(mod)
 	p.dockerfile = goDockerfile(g)
 	return p, nil

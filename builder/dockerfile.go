@@ -42,6 +42,7 @@ type goBuild struct {
 	cgo         bool     // is compiled with C
 	apt         []string // Debian packages for the run image
 	buildApt    []string // and for the other one, where there is C
+	args        []string // build arguments
 	files, dirs []string // beside the program
 	download    bool     // modules can be fetched from go.mod and go.sum alone
 }
@@ -66,6 +67,7 @@ func goDockerfile(b goBuild) string {
 	}
 	var d dockerfile
 	d.goBuildStage(b)
+	d.args(b.args)
 	if b.download {
 		d.add("COPY go.mod go.sum ./", "RUN "+mod+next+`["go", "mod", "download"]`)
 	}

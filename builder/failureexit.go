@@ -47,7 +47,7 @@ func explainWords(code string, failed *step, log []string, err error) *deploy.Fa
 	title := failed.command()
 	if line := unreached(log); line != "" && code != "127" {
 		return classed(deploy.ClassBuildNetwork, fmt.Sprintf("%s could not reach what it wants (exit code %s): %s", title, code, deploy.Clean(line, 160)),
-			"look whether that address is right, and whether this server reaches it; what a build needs can also lie in the repository", log, err)
+			failed.hint("look whether that address is right, and whether this server reaches it; what a build needs can also lie in the repository"), log, err)
 	}
 	if reason, hint, found := troubleIn(log); found {
 		class := deploy.ClassBuildStep
@@ -61,7 +61,7 @@ func explainWords(code string, failed *step, log []string, err error) *deploy.Fa
 			"install it in an earlier step, or build on an image that has it", log, err)
 	}
 	return classed(deploy.ClassBuildStep, fmt.Sprintf("%s ended with exit code %s", title, code),
-		"the last lines of the step say why; correct it, commit and push again", log, err)
+		failed.hint("the last lines of the step say why; correct it, commit and push again"), log, err)
 }
 
 // unreached is the last of the last lines that says that an address did not

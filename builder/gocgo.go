@@ -1,10 +1,17 @@
 package builder
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"go/ast"
+	"go/build"
+	"go/parser"
+	"go/token"
+	"io"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -12,33 +19,36 @@ import (
 // an app built without cgo where it starts.
 var cgoModules = regexp.MustCompile(`(?m)^\s*(?:require\s+)?(github\.com/(?:mattn/go-sqlite3|confluentinc/confluent-kafka-go(?:/v2)?|davidbyttow/govips(?:/v2)?|h2non/bimg|DataDog/zstd|marcboeker/go-duckdb(?:/v2)?|bytecodealliance/wasmtime-go(?:/v\d+)?|rogchap/v8go|godror/godror|linxGnu/grocksdb|libgit2/git2go(?:/v\d+)?))\s+v[^/\n]*$`)
 
-var importsC = regexp.MustCompile(`(?m)^\s*import\s+(?:\w+\s+)?"C"`)
-
-// maxForC is how many Go files are read in search of C: each is a read of its own.
-const maxForC = 100
-
 // needsC says why the app has to be built with a C compiler; "": it need not be.
 func needsC(ctx context.Context, t *tree, mod []byte) (string, error) {
 	if m := cgoModules.FindSubmatch(mod); m != nil {
 		return "cgo: " + string(m[1]) + " compiles C", nil
 	}
-	read := 0
-	for _, p := range t.paths {
-		if path.Ext(p) != ".go" || strings.HasSuffix(p, "_test.go") || !t.has(p) || t.outsideModule(path.Dir(p)) {
-			continue
+	found := ""
+	err := t.search(ctx, func(name string) bool {
+		return path.Ext(name) == ".go" && !strings.HasSuffix(name, "_test.go") && !t.outsideModule(path.Dir(name))
+	}, func(name string, text []byte) (more bool) {
+		if importsC(name, text) {
+			found = fmt.Sprintf("cgo: %s imports C", name)
 		}
-		if read++; read > maxForC {
-			return "", nil
-		}
-		text, err := t.read(ctx, p)
-		if err != nil {
-			return "", err
-		}
-		if importsC.Match(text) {
-			return fmt.Sprintf("cgo: %s imports C", p), nil
-		}
+		return found == ""
+	})
+	return found, err
+}
+
+// importsC tells whether a Go file imports C where it is built for Linux with cgo.
+func importsC(name string, text []byte) bool {
+	if !bytes.Contains(text, []byte(`"C"`)) {
+		return false
 	}
-	return "", nil
+	linux := build.Default
+	linux.GOOS, linux.CgoEnabled = "linux", true
+	linux.OpenFile = func(string) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text)), nil }
+	if built, err := linux.MatchFile("", path.Base(name)); err != nil || !built {
+		return false
+	}
+	file, err := parser.ParseFile(token.NewFileSet(), name, text, parser.ImportsOnly)
+	return err == nil && slices.ContainsFunc(file.Imports, func(i *ast.ImportSpec) bool { return i.Path.Value == `"C"` })
 }
 
 // goBuildStage begins the stage that compiles: static programs where there is no

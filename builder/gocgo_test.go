@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"fmt"
 	"testing"
 )
 
@@ -10,6 +11,7 @@ const cgoServer = `package main
 import "C"
 
 import (
+	"fmt"
 	"fmt"
 	"net/http"
 	"os"
@@ -52,6 +54,42 @@ func TestModulesThatCompileCAreKnown(t *testing.T) {
 		}
 		if (p.on == stackPrefix+"base") != c {
 			t.Errorf("runs on %s with %s", p.on, mod)
+		}
+	}
+}
+
+func TestEveryGoFileOfTheModuleIsSearchedForC(t *testing.T) {
+	many := func(pairs ...string) fsSource {
+		for i := range 150 {
+			pairs = append(pairs, fmt.Sprintf("a%03d/a.go", i), "package a\n")
+		}
+		return files(append(pairs, "go.mod", "module a\n\ngo 1.23\n", "main.go", mainGo)...)
+	}
+	const c = "package z\n\n// int x;\nimport \"C\"\n"
+	for _, c := range []struct {
+		name   string
+		source fsSource
+		c      bool
+	}{
+		{"after many files", many("z/z.go", c), true},
+		{"in a group", many("z/z.go", "package z\n\nimport (\n\t\"fmt\"\n\n\t// int x;\n\t\"C\"\n)\n"), true},
+		{"group of one", many("z/z.go", "package z\nimport (\"C\")\n"), true},
+		{"only where there is cgo", many("z/z.go", "//go:build cgo && linux\n\n"+c), true},
+		{"another system", many("z/z.go", "//go:build darwin\n\n"+c), false},
+		{"another system by the file's name", many("z/z_windows.go", c), false},
+		{"never built", many("z/z.go", "//go:build ignore\n\n"+c), false},
+		{"a test", many("z/z_test.go", c), false},
+		{"vendored", many("vendor/z/z.go", c), false},
+		{"test data", many("testdata/z.go", c), false},
+		{"another module", many("z/go.mod", "module z\n", "z/z.go", c), false},
+		{"text", many("z/z.go", "package z\n\nconst x = `\nimport \"C\"\n`\n"), false},
+	} {
+		p, err := detected(t, "", c.source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (p.on == stackPrefix+"base") != c.c {
+			t.Errorf("%s: runs on %s", c.name, p.on)
 		}
 	}
 }

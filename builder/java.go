@@ -117,6 +117,7 @@ func javaDockerfile(t *tree, line, maven string, argv []string) string {
 	}
 	d.install(build)
 	d.add("COPY . .")
+	d.args(t.buildArgs())
 	d.cached("maven", "/root/.m2", maven+" package")
 	if t.web == "" {
 		d.add("RUN teal-jar target /out")

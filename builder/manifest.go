@@ -40,7 +40,7 @@ const maxManifest = 64 << 10
 //	target = "production"            # the Dockerfile's stage that is run; default: the last one
 //	main = "./cmd/web"               # Go without a Dockerfile: the package to build, when there are several
 //	timeout = "20m"                  # 10s to 24h
-//	args = { FLAVOR = "plain" }      # ARGs of the Dockerfile; readable in the image's history: no secrets
+//	args = { FLAVOR = "plain" }      # ARGs of the Dockerfile, own or written by Teal; readable in the history: no secrets
 //
 //	[probe]
 //	path = "/healthz"                # what must answer with a status below 400; begins with "/"

@@ -42,7 +42,11 @@ func detectNode(ctx context.Context, t *tree) (*plan, error) {
 	}
 	p := &plan{kind: "node", what: "Node " + a.line + ": package.json found", omit: []string{"node_modules"}, argv: a.argv}
 	p.why = append([]string{"Node: package.json found, and no Dockerfile", version.why, a.manager.why}, sayTokens(a.tokens)...)
-	p.warn = present(version.warn, a.manager.warn)
+	missing, err := a.missingPageArgs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.warn = present(version.warn, a.manager.warn, missing)
 	if tool, why := a.page(); tool != nil {
 		p.why = append(p.why, why)
 		p.on, p.paths = stackPrefix+"static", []string{"/public"}

@@ -38,9 +38,7 @@ func (a *nodeApp) pageDockerfile(tool pageTool) string {
 	var d dockerfile
 	a.prepare(&d)
 	a.packages(&d, a.manager.install)
-	if !a.wholeTree() {
-		d.add("COPY . .")
-	}
+	a.sources(&d)
 	d.add("RUN "+a.run(a.build), "", "FROM teal/static", "COPY --from=build /app/"+tool.out+"/ /public/")
 	if !tool.many {
 		d.add(`CMD ["-spa"]`)
@@ -67,9 +65,7 @@ func (a *nodeApp) installed(d *dockerfile) (packages, built bool) {
 		return true, false
 	}
 	a.packages(d, install)
-	if !a.wholeTree() {
-		d.add("COPY . .")
-	}
+	a.sources(d)
 	if a.build != "" {
 		d.add("RUN " + a.run(a.build))
 	}
@@ -92,6 +88,7 @@ func (a *nodeApp) prepare(d *dockerfile) {
 func (a *nodeApp) packages(d *dockerfile, commands ...string) {
 	if a.wholeTree() {
 		d.add("COPY . .")
+		d.args(a.t.buildArgs())
 	} else {
 		files := []string{"package.json"}
 		for _, name := range append(slices.Clone(a.manager.files), ".npmrc") {
@@ -100,11 +97,20 @@ func (a *nodeApp) packages(d *dockerfile, commands ...string) {
 			}
 		}
 		d.add("COPY " + strings.Join(files, " ") + " ./")
+		d.args(a.t.installArgs())
 	}
 	if a.pkg.has("heroku-prebuild") {
 		d.add("RUN npm run heroku-prebuild")
 	}
 	d.withTokens(a.tokens, a.manager.name, a.manager.cache, strings.Join(commands, " && "))
+}
+
+// sources are what is built with those packages, where they are not there yet.
+func (a *nodeApp) sources(d *dockerfile) {
+	if !a.wholeTree() {
+		d.add("COPY . .")
+		d.args(a.t.pageArgs())
+	}
 }
 
 // husky is what sets git hooks up: it needs its own package, and nothing of the tree.

@@ -67,7 +67,7 @@ func detectPHP(ctx context.Context, t *tree) (*plan, error) {
 	if len(t.apt)+len(extensions) == 0 {
 		p.paths = []string{"/app"}
 	}
-	p.dockerfile = phpDockerfile(version.line, serve, made, packages, t.apt, extensions)
+	p.dockerfile = phpDockerfile(version.line, serve, made, packages, t.apt, extensions, t.buildArgs())
 	return p, nil
 }
 
@@ -132,7 +132,7 @@ func (d *dockerfile) extensions(names []string) {
 	d.add(withApt(stackPrefix, "if command -v teal-php-ext >/dev/null; then teal-php-ext "+strings.Join(names, " ")+"; else /apt/install php-"+strings.Join(names, " php-")+"; fi"))
 }
 
-func phpDockerfile(line string, serve phpServing, made *assets, packages string, apt, extensions []string) string {
+func phpDockerfile(line string, serve phpServing, made *assets, packages string, apt, extensions, args []string) string {
 	on := stackPrefix + "php:" + line
 	var d dockerfile
 	made.stage(&d)
@@ -141,6 +141,7 @@ func phpDockerfile(line string, serve phpServing, made *assets, packages string,
 		d.install(apt)
 		d.extensions(extensions)
 		d.add("ENV COMPOSER_ALLOW_SUPERUSER=1 COMPOSER_CACHE_DIR=/root/.cache/composer", made.copy(""))
+		d.args(args)
 		d.cached("composer", "/root/.cache/composer", packages)
 		d.add("")
 	}

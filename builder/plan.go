@@ -84,7 +84,7 @@ func (j *job) chooseOwn(ctx context.Context, name string, text []byte) error {
 // chooseDetected goes by what lies in the tree.
 func (j *job) chooseDetected(ctx context.Context) error {
 	t := j.tree
-	t.main, t.kind, t.web, t.commands = j.manifest.Main, j.manifest.Language, j.declared.web, j.commands()
+	t.main, t.kind, t.web, t.commands, t.args = j.manifest.Main, j.manifest.Language, j.declared.web, j.commands(), j.manifest.Args
 	ignore, err := readIgnore(ctx, j.source, "Dockerfile", nil)
 	if err != nil {
 		return err
@@ -120,7 +120,7 @@ func (j *job) chooseDetected(ctx context.Context) error {
 		argv = commandOf
 	}
 	j.settle(argv)
-	for _, line := range p.warn {
+	for _, line := range append(p.warn, present(t.unusedArgs(p))...) {
 		j.progress.say("warning: %s", line)
 	}
 	j.progress.say(dockerfileWritten)

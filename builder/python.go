@@ -55,6 +55,9 @@ func detectPython(ctx context.Context, t *tree) (*plan, error) {
 	p.why = present("Python: "+found+" found, and no Dockerfile", version.why, a.why, why)
 	p.warn = present(version.warn, a.warn)
 	p.why = append(p.why, sayTokens(a.tokens)...)
+	if a.t.flag(noCollectStatic) {
+		p.why = append(p.why, "static files are not collected: "+noCollectStatic+" in [build] args")
+	}
 	p.take(a.assets)
 	p.omit = a.assets.omit(".venv", "venv", "**/__pycache__")
 	if len(t.apt) == 0 {
@@ -218,12 +221,18 @@ func (a *pythonApp) dockerfile(line string, argv []string) string {
 			d.add("COPY " + dir + " " + dir)
 		}
 	}
+	if whole {
+		d.args(a.t.buildArgs())
+	} else {
+		d.args(a.t.installArgs())
+	}
 	for _, command := range a.install {
 		d.withTokens(a.tokens, "pip", "/root/.cache/pip", command)
 	}
 	if static := a.collectStatic(); static != "" {
 		if !whole {
 			d.add(a.assets.copy(""))
+			d.args(a.t.pageArgs())
 		}
 		d.add("RUN " + static)
 		whole = true
@@ -241,8 +250,11 @@ func (a *pythonApp) dockerfile(line string, argv []string) string {
 
 // collectStatic gathers Django's static files, as Heroku does, when the app has a place for them.
 func (a *pythonApp) collectStatic() string {
-	if !a.t.has("manage.py") || !strings.Contains(a.needs, "whitenoise") {
+	if !a.t.has("manage.py") || !strings.Contains(a.needs, "whitenoise") || a.t.flag(noCollectStatic) {
 		return ""
 	}
-	return "python3 manage.py collectstatic --noinput"
+	return a.t.standIns("SECRET_KEY=not-a-secret", "DJANGO_SECRET_KEY=not-a-secret", "DATABASE_URL=sqlite:///:memory:") + "python3 manage.py collectstatic --noinput"
 }
+
+// noCollectStatic leaves it out: Heroku's name.
+const noCollectStatic = "DISABLE_COLLECTSTATIC"

@@ -46,7 +46,11 @@ func detectRuby(ctx context.Context, t *tree) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := rubyApp{t: t, assets: made, gemfile: gemfile, gems: gemfile + "\n" + lock, bundle: gemfile != "", locked: lock != ""}
+	application, err := t.readSmall(ctx, "config/application.rb")
+	if err != nil {
+		return nil, err
+	}
+	a := rubyApp{t: t, application: application, assets: made, gemfile: gemfile, gems: gemfile + "\n" + lock, bundle: gemfile != "", locked: lock != ""}
 	argv, why, err := a.start()
 	if err != nil {
 		return nil, err
@@ -88,6 +92,7 @@ func rubyAsks(ctx context.Context, t *tree, gemfile, lock string) (wish, error) 
 type rubyApp struct {
 	t              *tree
 	gemfile        string
+	application    string // config/application.rb
 	assets         *assets
 	gems           string // Gemfile and Gemfile.lock
 	bundle, locked bool
@@ -184,18 +189,17 @@ func (a rubyApp) dockerfile(line string, argv []string) string {
 		}
 		if a.wholeGemfile() {
 			d.add(a.assets.copy(""))
+			d.args(a.t.buildArgs())
 			d.bundle(a)
 		} else {
 			d.add("COPY " + files + " ./")
+			d.args(a.t.installArgs())
 			d.bundle(a)
 			d.add(a.assets.copy(""))
+			d.args(a.t.pageArgs())
 		}
-		skip := ""
-		if a.assets != nil { // they are there already, and Node is not
-			skip = "SKIP_JS_BUILD=1 SKIP_CSS_BUILD=1 "
-		}
-		if a.has("sprockets-rails") || a.has("propshaft") {
-			d.add("RUN SECRET_KEY_BASE_DUMMY=1 " + skip + "bundle exec rails assets:precompile")
+		if a.hasPipeline() {
+			d.add("RUN " + a.precompile())
 		}
 		d.add("")
 	}
@@ -208,6 +212,42 @@ func (a rubyApp) dockerfile(line string, argv []string) string {
 	}
 	d.run(env, argv)
 	return d.String()
+}
+
+var requiresSprockets = regexp.MustCompile(`(?m)^\s*require\s*\(?["'](?:rails/all|sprockets/(?:rails?/)?railtie)["']`)
+
+// hasPipeline tells whether Rails has assets to make. Up to 6.1 its own gem brings
+// sprockets-rails, and the application says whether it uses that: an API does not.
+func (a rubyApp) hasPipeline() bool {
+	onlyLocked := a.has("sprockets-rails") && !(rubyApp{gems: a.gemfile}).has("sprockets-rails")
+	if onlyLocked && a.application != "" {
+		return requiresSprockets.MatchString(a.application) || a.has("propshaft")
+	}
+	return a.has("sprockets-rails") || a.has("propshaft")
+}
+
+// railsDatabases are the gems of databases, and the address of one that is not
+// there: a configuration that wants an address finds one, and nothing connects.
+var railsDatabases = []struct{ gem, url string }{
+	{"pg", "postgresql://user:pass@127.0.0.1/none"},
+	{"mysql2", "mysql2://user:pass@127.0.0.1/none"},
+	{"trilogy", "trilogy://user:pass@127.0.0.1/none"},
+}
+
+// precompile is the command that makes Rails' assets. From 7.1 on Rails makes up
+// a secret by itself when it is asked to; older ones want one.
+func (a rubyApp) precompile() string {
+	names := []string{"SECRET_KEY_BASE_DUMMY=1", "SECRET_KEY_BASE=not-a-secret"}
+	for _, database := range railsDatabases {
+		if a.has(database.gem) {
+			names = append(names, "DATABASE_URL="+database.url)
+			break
+		}
+	}
+	if a.assets != nil { // they are there already, and Node is not
+		names = append(names, "SKIP_JS_BUILD=1", "SKIP_CSS_BUILD=1")
+	}
+	return a.t.standIns(names...) + "bundle exec rails assets:precompile"
 }
 
 // bundle installs gems. What the machine has already is enough where it

@@ -142,11 +142,15 @@ func rustDockerfile(t *tree, argv []string, workspace bool) string {
 	var d dockerfile
 	d.add("FROM teal/rust:1-build AS build")
 	d.install(t.apt)
-	d.add("COPY . .",
+	d.add("COPY . .")
+	d.args(t.buildArgs())
+	d.add(
 		// Cargo goes by times of files, and all files of a commit have the commit's.
+		// What an earlier commit's build left is not this one's: Cargo links again what is.
 		"RUN --mount=type=cache,id=cargo,target=/root/.cargo/registry \\\n"+
-			"    --mount=type=cache,id=cargo-target,target=/app/target \\\n"+
+			"    --mount=type=cache,id=cargo-target,target=/app/target,sharing=locked \\\n"+
 			"    find . -path ./target -prune -o -path ./vendor -prune -o -type f -exec touch {} + && \\\n"+
+			"    mkdir -p target/release && find target/release -maxdepth 1 -type f -perm -u+x -delete && \\\n"+
 			"    "+command+" && \\\n"+
 			"    mkdir -p /out && find target/release -maxdepth 1 -type f -perm -u+x -exec cp {} /out ';'",
 		"", "FROM teal/base", "WORKDIR /app")

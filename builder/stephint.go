@@ -2,6 +2,7 @@ package builder
 
 import (
 	"regexp"
+	"strings"
 
 	"teal/deploy"
 )
@@ -76,6 +77,28 @@ var troubles = []trouble{
 		regexp.MustCompile(`^(?:/bin/)?(?:sh|bash): (?:line )?(?:\d+: )?([\w@./-]+): (?:command )?not found`),
 		"the command $1 is not there", "install what brings it before that step: as a dependency in the app's list of packages, or as a Debian package in an Aptfile",
 	},
+}
+
+// stepHints are for steps that run the app's own code where it is built.
+var stepHints = []struct{ runs, hint string }{
+	{
+		"manage.py collectstatic",
+		`the last lines of the step say why; a variable that the settings want stands in teal.toml: [build] args = { NAME = "…" }, and DISABLE_COLLECTSTATIC = "1" there leaves the step out`,
+	},
+	{
+		"rails assets:precompile",
+		`the last lines of the step say why; a variable that the app wants stands in teal.toml: [build] args = { NAME = "…" }, and a secret one is better not asked for while assets are made`,
+	},
+}
+
+// hint is what is known of the step by what it runs; else otherwise.
+func (s *step) hint(otherwise string) string {
+	for _, h := range stepHints {
+		if strings.Contains(s.name, h.runs) {
+			return h.hint
+		}
+	}
+	return otherwise
 }
 
 // troubleIn finds what the last lines of a step tell.
