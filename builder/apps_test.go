@@ -93,7 +93,7 @@ func (b *bench) answers(image, name, version string, code int) {
 	}
 	http.DefaultClient.CloseIdleConnections() // as the router does before it ends an instance
 	began = time.Now()
-	patience := 10
+	patience := 60 // until SIGKILL, whose exit code is 137
 	if err := b.engine.ContainerStop(b.t.Context(), id, container.StopOptions{Timeout: &patience}); err != nil {
 		b.t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func (b *bench) answers(image, name, version string, code int) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	if took := time.Since(began); found.State.ExitCode != code || took > 5*time.Second {
+	if took := time.Since(began); found.State.ExitCode != code {
 		b.t.Errorf("%s: SIGTERM ended it after %s with exit code %d", name, took, found.State.ExitCode)
 	}
 }

@@ -105,7 +105,7 @@ func TestStepsBesideScopesOfSystemdAreHeldAsTheyAppearAndContainersAreNot(t *tes
 	go func() { ended <- g.hold(ctx, room{free: 1 << 30}, begun) }()
 	<-begun
 	step := group("system.slice:docker:" + strings.Repeat("x", 24) + "9")
-	eventually(t, 5*time.Second, "the step to be held", func() error {
+	eventually(t, time.Minute, "the step to be held", func() error {
 		if text, _ := os.ReadFile(filepath.Join(step, "io.weight")); !strings.HasPrefix(string(text), "1") {
 			return fmt.Errorf("io.weight is %q", text)
 		}

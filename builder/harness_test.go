@@ -143,8 +143,8 @@ func get(t testing.TB, url string) (int, string) {
 	t.Helper()
 	var status int
 	var body []byte
-	eventually(t, 20*time.Second, "an answer from "+url, func() error {
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	eventually(t, 2*time.Minute, "an answer from "+url, func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {

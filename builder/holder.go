@@ -167,7 +167,7 @@ func (c *holder) begin(ctx context.Context) (trouble, err error) {
 
 // end lets go of builds, and gives the trouble that there was.
 func (c *holder) end(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 	defer cancel()
 	defer context.AfterFunc(ctx, c.conn.Close)()
 	_ = c.conn.CloseWrite()

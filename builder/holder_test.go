@@ -70,7 +70,7 @@ func TestDaemonThatMayNotWriteControlGroupsHoldsBuildsFromAContainer(t *testing.
 		}
 	}
 	b.build(b.asideRequest(t))
-	eventually(t, 10*time.Second, "its container to be gone", func() error {
+	eventually(t, time.Minute, "its container to be gone", func() error {
 		left, err := b.engine.ContainerList(t.Context(), container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", labelNamespace+"="+b.ns))})
 		if err == nil && len(left) > 0 {
 			err = fmt.Errorf("%d are left", len(left))

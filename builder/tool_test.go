@@ -68,7 +68,7 @@ func main() {
 			}
 		}
 	case "aside": // waits until it was moved to the control group that its argument names
-		for range 100 {
+		for range 600 {
 			text, _ := os.ReadFile("/proc/self/cgroup")
 			if strings.Contains(string(text), os.Args[2]) {
 				return
