@@ -276,7 +276,15 @@ func pushed(list deploy.Inventory) (all []string) {
 	for _, k := range []struct {
 		n    int
 		what string
-	}{{modules, "Go modules"}, {list.Of(deploy.PackageNPM), "npm packages"}, {list.Of(deploy.PackagePyPI), "Python packages"}} {
+	}{
+		{modules, "Go modules"},
+		{list.Of(deploy.PackageNPM), "npm packages"},
+		{list.Of(deploy.PackagePyPI), "Python packages"},
+		{list.Of(deploy.PackageGem), "gems"},
+		{list.Of(deploy.PackageComposer), "Composer packages"},
+		{list.Of(deploy.PackageMaven), "libraries of Java"},
+		{list.Of(deploy.PackageCargo), "crates"},
+	} {
 		if k.n > 0 {
 			all = append(all, fmt.Sprintf("%d %s, as the app's own files have them", k.n, k.what))
 		}

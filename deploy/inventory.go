@@ -15,13 +15,17 @@ type PackageKind string
 
 // The kinds.
 const (
-	PackageDeb     PackageKind = "deb"     // dpkg
-	PackageApk     PackageKind = "apk"     // Alpine
-	PackageRPM     PackageKind = "rpm"     //
-	PackageGo      PackageKind = "golang"  // modules of a Go program, and "stdlib"
-	PackageNPM     PackageKind = "npm"     //
-	PackagePyPI    PackageKind = "pypi"    //
-	PackageRuntime PackageKind = "generic" // a language runtime that no package manager knows
+	PackageDeb      PackageKind = "deb"      // dpkg
+	PackageApk      PackageKind = "apk"      // Alpine
+	PackageRPM      PackageKind = "rpm"      //
+	PackageGo       PackageKind = "golang"   // modules of a Go program, and "stdlib"
+	PackageNPM      PackageKind = "npm"      //
+	PackagePyPI     PackageKind = "pypi"     //
+	PackageGem      PackageKind = "gem"      //
+	PackageComposer PackageKind = "composer" //
+	PackageMaven    PackageKind = "maven"    // libraries of Java: "group:artifact", or the artifact alone where its jar names no group
+	PackageCargo    PackageKind = "cargo"    // crates of a Rust program
+	PackageRuntime  PackageKind = "generic"  // a language runtime that no package manager knows
 )
 
 // Package is one thing that is installed in an image, under a version.
@@ -52,7 +56,14 @@ type Inventory struct {
 	// Unknown says what could not be told, one line each: "the rpm database has a
 	// format that Teal can't read".
 	Unknown []string `json:"unknown,omitempty"`
+	// Form says how much was known to be read when it was stored: InventoryForm.
+	Form int `json:"form,omitempty"`
 }
+
+// InventoryForm is raised when readers of packages learn to read more. A list that
+// was stored before is read anew: beside a new one it would look as if packages had
+// come with a patch.
+const InventoryForm = 1
 
 // Sort puts the packages in order and drops doubles.
 func (i *Inventory) Sort() {
@@ -111,17 +122,27 @@ func (e *Engine) Inventory(ctx context.Context, app AppName, release int) (Relea
 
 // inventory gives the stored list of a release, or reads and stores it.
 func (e *Engine) inventory(ctx context.Context, r Release) (Inventory, error) {
-	i, err := e.Inventories.Inventory(ctx, r.App, r.Number)
-	if err == nil || !errors.Is(err, ErrNotFound) {
-		return i, err
-	}
-	if r.Gone {
+	stored, err := e.Inventories.Inventory(ctx, r.App, r.Number)
+	switch {
+	case err == nil && (stored.Form == InventoryForm || r.Gone), err != nil && !errors.Is(err, ErrNotFound):
+		return stored, err
+	case r.Gone:
 		return Inventory{}, fmt.Errorf("%w: the image of %s is gone, and its packages were never listed", ErrNothing, r.Name())
 	}
-	if i, err = e.Patcher.Packages(ctx, r.Image); err != nil {
-		return Inventory{}, fmt.Errorf("cannot list the packages of %s: %w", r.Name(), err)
+	read, failed := e.Patcher.Packages(ctx, r.Image)
+	switch {
+	case failed != nil && err == nil:
+		return stored, nil // the older one is better than none
+	case failed != nil:
+		return Inventory{}, fmt.Errorf("cannot list the packages of %s: %w", r.Name(), failed)
 	}
-	return i, e.Inventories.SetInventory(ctx, r.App, r.Number, i)
+	return read, e.shelve(ctx, r, read)
+}
+
+// shelve stores the list of a release, as read now.
+func (e *Engine) shelve(ctx context.Context, r Release, i Inventory) error {
+	i.Form = InventoryForm
+	return e.Inventories.SetInventory(ctx, r.App, r.Number, i)
 }
 
 // takeStock lists the packages of the release that went live, when all is done:

@@ -332,7 +332,7 @@ func (w *worker) storePatched(j *job, live Release, patched Patched, list Invent
 	if err != nil {
 		return Release{}, err
 	}
-	return r, w.e.Inventories.SetInventory(ctx, w.app, r.Number, list)
+	return r, w.e.shelve(ctx, r, list)
 }
 
 // dropUnused removes an image that was made for nothing; the live one stays.

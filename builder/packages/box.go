@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"strings"
 	"time"
@@ -24,6 +23,9 @@ type box struct {
 	engine *client.Client
 	id     string
 	config *container.Config // of the image
+
+	homesFound bool     // whether homesThere was asked for
+	homesThere []string // of homes
 }
 
 // open makes the box. The label teal.once has a later daemon remove it, should
@@ -129,52 +131,6 @@ func bytesText(n int64) string {
 		return fmt.Sprintf("%d KB", n>>10)
 	}
 	return fmt.Sprintf("%d MB", n>>20)
-}
-
-// fetched is a file of the image in a temporary file, for readers that jump about
-// in it.
-type fetched struct {
-	*os.File
-	size int64
-}
-
-// fetch copies a file out; fs.ErrNotExist when there is none. The caller drops it.
-func (b *box) fetch(ctx context.Context, name string, limit int64) (*fetched, error) {
-	r, stat, err := b.stream(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	if !stat.Mode.IsRegular() {
-		return nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
-	}
-	if stat.Size > limit {
-		return nil, tooLarge(name, stat.Size, limit)
-	}
-	in := tar.NewReader(r)
-	if _, err := in.Next(); err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
-	}
-	return keep(io.LimitReader(in, limit))
-}
-
-// keep puts a stream into a temporary file.
-func keep(in io.Reader) (*fetched, error) {
-	file, err := os.CreateTemp("", "teal-fetched-*")
-	if err != nil {
-		return nil, err
-	}
-	f := &fetched{File: file}
-	if f.size, err = io.Copy(file, in); err != nil {
-		f.drop()
-		return nil, err
-	}
-	return f, nil
-}
-
-func (f *fetched) drop() {
-	_ = f.Close()
-	_ = os.Remove(f.Name())
 }
 
 // walk gives every regular file below a directory to visit, by its path below

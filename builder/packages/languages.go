@@ -1,16 +1,13 @@
 package packages
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"net/textproto"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -18,116 +15,145 @@ import (
 )
 
 const (
-	maxLockFile     = 32 << 20
-	maxSitePackages = 96 << 20 // of the stream that is read through
-	maxMetadata     = 1 << 20
+	maxLockFile = 32 << 20
+	maxMetadata = 1 << 20
+	maxWords    = 16 // of a command line that are looked at
+	maxHomes    = 8
 )
 
-// homes are the directories where an app's own packages may lie.
-func (b *box) homes() []string {
-	all := []string{"/app", "/usr/src/app", "/srv"}
-	if dir := path.Clean("/" + b.config.WorkingDir); dir != "/" && !slices.Contains(all, dir) {
-		all = append([]string{dir}, all...)
+// words are those of the command that the image runs, also of a script that is
+// given to a shell. Options and assignments are none of them.
+func (b *box) words() []string {
+	var all []string
+	for _, argument := range slices.Concat(b.config.Entrypoint, b.config.Cmd) {
+		for word := range strings.FieldsSeq(argument) {
+			word = strings.Trim(word, `"';&|()`)
+			if word == "" || word[0] == '-' || strings.ContainsAny(word, "=$`") {
+				continue
+			}
+			if all = append(all, word); len(all) == maxWords {
+				return all
+			}
+		}
 	}
 	return all
 }
 
-// npm reads the lock file that npm keeps inside node_modules: it says what lies
-// there, and not what package.json would like.
-func (b *box) npm(ctx context.Context) ([]deploy.Package, error) {
-	for _, dir := range b.homes() {
-		text, err := b.read(ctx, dir+"/node_modules/.package-lock.json", maxLockFile)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
+// variable gives what the image sets a variable of the environment to.
+func (b *box) variable(name string) string {
+	for _, line := range b.config.Env {
+		if key, value, _ := strings.Cut(line, "="); key == name {
+			return value
 		}
-		if err != nil {
-			return nil, err
-		}
-		return npmLock(text)
 	}
-	return nil, nil
+	return ""
 }
 
-// npmLock reads a lock file of version 2 or 3.
-func npmLock(text []byte) ([]deploy.Package, error) {
-	var lock struct {
-		Packages map[string]struct {
-			Name    string `json:"name"`
-			Version string `json:"version"`
-			Link    bool   `json:"link"`
-		} `json:"packages"`
+// within makes a path of the image absolute.
+func (b *box) within(name string) string {
+	if path.IsAbs(name) {
+		return path.Clean(name)
 	}
-	if err := json.Unmarshal(text, &lock); err != nil {
-		return nil, fmt.Errorf("npm's lock file makes no sense: %w", err)
-	}
-	var all []deploy.Package
-	for where, p := range lock.Packages {
-		i := strings.LastIndex(where, "node_modules/")
-		if i < 0 || p.Link || p.Version == "" {
-			continue
-		}
-		name := where[i+len("node_modules/"):]
-		if p.Name != "" { // installed under another name than its own
-			name = p.Name
-		}
-		all = append(all, deploy.Package{Kind: deploy.PackageNPM, Name: name, Version: p.Version})
-	}
-	return all, nil
+	return path.Join("/", b.config.WorkingDir, name)
 }
 
-// python lists what pip installed: the METADATA of each *.dist-info. Those that
-// came with Debian's packages are in dpkg's list.
-func (b *box) python(ctx context.Context) ([]deploy.Package, error) {
-	roots := []string{"/usr/local/lib"}
-	for _, dir := range b.homes() {
-		roots = append(roots, dir+"/.venv/lib", dir+"/venv/lib")
-	}
-	roots = append(roots, "/opt/venv/lib")
-	var all []deploy.Package
-	for _, root := range roots {
-		if !b.hasPython(ctx, root) {
-			continue
-		}
-		err := b.walk(ctx, root, maxSitePackages, func(name string, in io.Reader) error {
-			if path.Base(name) == "METADATA" && strings.HasSuffix(path.Dir(name), ".dist-info") {
-				if p, ok := distInfo(io.LimitReader(in, maxMetadata)); ok {
-					all = append(all, p)
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return all, err
-		}
-	}
-	return all, nil
+// exists tells whether anything lies at the path.
+func (b *box) exists(ctx context.Context, name string) bool {
+	_, err := b.engine.ContainerStatPath(ctx, b.id, name)
+	return err == nil
 }
 
-// hasPython looks for site-packages below a directory, by the names that Python
-// gives it: there is no call that lists a directory.
-func (b *box) hasPython(ctx context.Context, root string) bool {
-	if _, err := b.engine.ContainerStatPath(ctx, b.id, root); err != nil {
+// homes are the directories that are there of those where an app's own packages
+// may lie: where it works, where the files lie that its command names, and where
+// images have them by custom.
+func (b *box) homes(ctx context.Context) []string {
+	if b.homesFound {
+		return b.homesThere
+	}
+	all := []string{path.Clean("/" + b.config.WorkingDir)}
+	for _, word := range b.words() {
+		if program.MatchString(word) {
+			all = append(all, path.Dir(b.within(word)))
+		}
+	}
+	all = append(all, "/app", "/usr/src/app", "/srv", "/var/www/html")
+	seen := map[string]bool{"/": true}
+	for _, dir := range all {
+		if seen[dir] || len(b.homesThere) == maxHomes {
+			continue
+		}
+		seen[dir] = true
+		if b.exists(ctx, dir) {
+			b.homesThere = append(b.homesThere, dir)
+		}
+	}
+	b.homesFound = true
+	return b.homesThere
+}
+
+// program matches what an interpreter is given to run.
+var program = regexp.MustCompile(`\.(js|mjs|cjs|ts|py|rb|ru|php|jar|war)$`)
+
+// speaks tells whether the image can run programs of a language: it or the system
+// has its runtime, or the command calls it.
+func (b *box) speaks(name string, there []deploy.Package) bool {
+	l := runtimes[name]
+	if slices.ContainsFunc(b.words(), func(word string) bool { return l.command.MatchString(path.Base(word)) }) || b.variable(l.variable) != "" {
+		return true
+	}
+	return slices.ContainsFunc(there, func(p deploy.Package) bool {
+		switch p.Kind {
+		case deploy.PackageRuntime:
+			return p.Name == name
+		case deploy.PackageDeb, deploy.PackageApk, deploy.PackageRPM:
+			return strings.HasPrefix(p.Name, l.packages)
+		}
 		return false
-	}
-	for minor := 8; minor <= 16; minor++ {
-		if _, err := b.engine.ContainerStatPath(ctx, b.id, fmt.Sprintf("%s/python3.%d/site-packages", root, minor)); err == nil {
-			return true
-		}
-	}
-	return false
+	})
 }
 
-// distInfo reads name and version from the head of a METADATA file, which has
-// the form of a mail (PEP 566).
-func distInfo(in io.Reader) (deploy.Package, bool) {
-	text, err := io.ReadAll(in)
-	if err != nil {
-		return deploy.Package{}, false
+// A lockFile lies beside an app and names its packages, but does not tell what of
+// them is in the image.
+type lockFile struct {
+	name     string
+	language string // of runtimes
+	kind     deploy.PackageKind
+	words    string
+	names    func(text []byte) bool // whether it names any
+}
+
+var lockFiles = []lockFile{
+	{"package.json", "node", deploy.PackageNPM, "npm packages", func(text []byte) bool {
+		var p struct {
+			Dependencies map[string]any `json:"dependencies"`
+		}
+		return json.Unmarshal(text, &p) == nil && len(p.Dependencies) > 0
+	}},
+	{"requirements.txt", "python", deploy.PackagePyPI, "Python packages", regexp.MustCompile(`(?m)^\s*[A-Za-z0-9]`).Match},
+	{"poetry.lock", "python", deploy.PackagePyPI, "Python packages", regexp.MustCompile(`(?m)^\[\[package\]\]`).Match},
+	{"uv.lock", "python", deploy.PackagePyPI, "Python packages", regexp.MustCompile(`(?ms)^\[\[package\]\].*^\[\[package\]\]`).Match}, // the first is the app
+	{"Gemfile.lock", "ruby", deploy.PackageGem, "gems", regexp.MustCompile(`(?m)^    [a-z]`).Match},
+	{"composer.lock", "php", deploy.PackageComposer, "Composer packages", regexp.MustCompile(`"packages":\s*\[\s*\{`).Match},
+}
+
+// silent says for which languages an app names packages of which none was found.
+func (b *box) silent(ctx context.Context, found deploy.Inventory) (all []string) {
+	said := map[deploy.PackageKind]bool{}
+	for _, f := range lockFiles {
+		if found.Of(f.kind) > 0 || !b.speaks(f.language, found.Packages) {
+			continue
+		}
+		for _, home := range b.homes(ctx) {
+			if said[f.kind] {
+				break
+			}
+			text, err := b.read(ctx, path.Join(home, f.name), maxLockFile)
+			if errors.Is(err, fs.ErrNotExist) || err == nil && !f.names(text) {
+				continue
+			}
+			said[f.kind] = true
+			all = append(all, fmt.Sprintf("which %s the app has: %s/%s names some, and none was found", f.words, home, f.name))
+		}
 	}
-	header, err := textproto.NewReader(bufio.NewReader(bytes.NewReader(text))).ReadMIMEHeader()
-	if err != nil && !errors.Is(err, io.EOF) {
-		return deploy.Package{}, false
-	}
-	p := deploy.Package{Kind: deploy.PackagePyPI, Name: strings.ToLower(header.Get("Name")), Version: header.Get("Version")}
-	return p, p.Name != "" && p.Version != ""
+	return all
 }

@@ -1,6 +1,7 @@
 package packages
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -101,7 +102,15 @@ func FuzzHostileDatabases(f *testing.F) {
 		_, _ = rpmHeader(b)
 		hostileRPM(t, b)
 		_, _ = distInfo(strings.NewReader(string(b)))
-		_, _ = goModules(strings.NewReader(string(b)))
+		goModules(bytes.NewReader(b))
+		_, _ = crates(bytes.NewReader(b), "a")
+		_, _ = auditable(b, "a")
+		_, _ = readJar("a.jar", bytes.NewReader(b))
+		_, _ = pnpmLock(b)
+		_, _ = yarnState(b)
+		_, _ = composerInstalled(b)
+		gemspec("a-1.gemspec", bytes.NewReader(b))
+		packageJSON("a", bytes.NewReader(b))
 	})
 }
 

@@ -12,7 +12,7 @@ import (
 // purl names a package the way that databases of holes do: a package URL
 // (package-url/purl-spec), as "pkg:deb/debian/openssl@3.0.15-1?arch=amd64&distro=debian-12".
 func purl(p deploy.Package, i deploy.Inventory) string {
-	namespace, name, version := "", p.Name, p.Version
+	kind, namespace, name, version := p.Kind, "", p.Name, p.Version
 	var qualifiers []string // in the order of the alphabet, as the canonical form has them
 	if p.Arch != "" {
 		qualifiers = append(qualifiers, "arch="+escape(p.Arch))
@@ -30,14 +30,21 @@ func purl(p deploy.Package, i deploy.Inventory) string {
 		if upstream := upstream(p); upstream != "" {
 			qualifiers = append(qualifiers, "upstream="+escape(upstream))
 		}
-	case deploy.PackageGo, deploy.PackageNPM:
+	case deploy.PackageGo, deploy.PackageNPM, deploy.PackageComposer:
 		if at := strings.LastIndex(name, "/"); at >= 0 {
 			namespace, name = name[:at], name[at+1:]
 		}
 	case deploy.PackagePyPI:
 		name = strings.ToLower(strings.ReplaceAll(name, "_", "-"))
+	case deploy.PackageMaven:
+		group, artifact, grouped := strings.Cut(name, ":")
+		if !grouped { // a name of Maven's has a group
+			kind = deploy.PackageRuntime
+			break
+		}
+		namespace, name = group, artifact
 	}
-	s := "pkg:" + string(p.Kind) + "/"
+	s := "pkg:" + string(kind) + "/"
 	for part := range strings.SplitSeq(namespace, "/") {
 		if part != "" {
 			s += escape(part) + "/"

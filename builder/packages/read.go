@@ -43,8 +43,13 @@ func (r Reader) Read(ctx context.Context, image string) (_ deploy.Inventory, err
 	case err != nil:
 		return deploy.Inventory{}, err
 	}
-	beside := func(ctx context.Context) ([]deploy.Package, error) { return b.runtimes(ctx, list.Packages) }
-	for _, read := range []func(context.Context) ([]deploy.Package, error){b.debian, b.alpine, b.rpm, beside, b.goProgram, b.npm, b.python} {
+	beside := func(read func(context.Context, []deploy.Package) ([]deploy.Package, error)) func(context.Context) ([]deploy.Package, error) {
+		return func(ctx context.Context) ([]deploy.Package, error) { return read(ctx, list.Packages) }
+	}
+	for _, read := range []func(context.Context) ([]deploy.Package, error){
+		b.debian, b.alpine, b.rpm, beside(b.runtimes),
+		b.programs, b.npm, beside(b.python), beside(b.gems), b.composer, beside(b.jars),
+	} {
 		found, err := read(ctx)
 		list.Packages = append(list.Packages, found...)
 		switch {
@@ -53,9 +58,10 @@ func (r Reader) Read(ctx context.Context, image string) (_ deploy.Inventory, err
 		case client.IsErrConnectionFailed(err):
 			return deploy.Inventory{}, err
 		case err != nil:
-			list.Unknown = append(list.Unknown, deploy.Clean(err.Error(), 200))
+			list.Unknown = append(list.Unknown, lines(err)...)
 		}
 	}
+	list.Unknown = append(list.Unknown, b.silent(ctx, list)...)
 	for i := range list.Packages {
 		clean(&list.Packages[i])
 	}
@@ -64,6 +70,16 @@ func (r Reader) Read(ctx context.Context, image string) (_ deploy.Inventory, err
 		list.Unknown = append(list.Unknown, list.System+" has no package database that Teal can read")
 	}
 	return list, nil
+}
+
+// lines are those of an error that joins several, not many.
+func lines(err error) (all []string) {
+	for line := range strings.Lines(err.Error()) {
+		if len(all) < 8 {
+			all = append(all, deploy.Clean(strings.TrimSpace(line), 200))
+		}
+	}
+	return all
 }
 
 // Status gives the image's dpkg database, the files of status.d put together; nil

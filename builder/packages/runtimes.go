@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -16,14 +17,20 @@ const VersionFile = "/usr/local/share/teal-version"
 
 // language is a runtime that lists name.
 type language struct {
-	variable string // that official images set to the version
-	packages string // what the names of a distribution's packages of it begin with
+	variable string         // that official images set to the version
+	packages string         // what the names of a distribution's packages of it begin with
+	command  *regexp.Regexp // what the programs that run it are called
 }
 
 var runtimes = map[string]language{
-	"go": {"GOLANG_VERSION", "golang"}, "java": {"JAVA_VERSION", "openjdk"}, "nginx": {"NGINX_VERSION", "nginx"},
-	"node": {"NODE_VERSION", "nodejs"}, "php": {"PHP_VERSION", "php"}, "python": {"PYTHON_VERSION", "python3"},
-	"ruby": {"RUBY_VERSION", "ruby"}, "rust": {"RUST_VERSION", "rustc"},
+	"go":     {"GOLANG_VERSION", "golang", regexp.MustCompile(`^go$`)},
+	"java":   {"JAVA_VERSION", "openjdk", regexp.MustCompile(`^(java|catalina\.sh)$|\.(jar|war)$`)},
+	"nginx":  {"NGINX_VERSION", "nginx", regexp.MustCompile(`^nginx$`)},
+	"node":   {"NODE_VERSION", "nodejs", regexp.MustCompile(`^(node|npm|npx|yarn|pnpm|bun)$`)},
+	"php":    {"PHP_VERSION", "php", regexp.MustCompile(`^(php|apache2)`)},
+	"python": {"PYTHON_VERSION", "python3", regexp.MustCompile(`^(python|gunicorn|uvicorn|flask|celery|uwsgi|hypercorn|daphne)|\.py$`)},
+	"ruby":   {"RUBY_VERSION", "ruby", regexp.MustCompile(`^(ruby|bundle|rails|rackup|puma|rake|sidekiq)$|\.r[bu]$`)},
+	"rust":   {"RUST_VERSION", "rustc", regexp.MustCompile(`^cargo$`)},
 }
 
 // runtimes finds the language runtimes that no package of the system brings.

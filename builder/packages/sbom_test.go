@@ -54,6 +54,11 @@ func TestPackageURLsSayWhatScannersMatchBy(t *testing.T) {
 		{deploy.Inventory{Distro: "opensuse-leap", Edition: "15.6"}, deploy.Package{Kind: "rpm", Name: "bash", Version: "4.4"}, "pkg:rpm/opensuse/bash@4.4?distro=opensuse-leap-15.6"},
 		{deploy.Inventory{Distro: "debian", Codename: "forky"}, deploy.Package{Kind: "deb", Name: "libc6", Version: "2.42-1", Source: "glibc", SourceVersion: "2.42-1~x"}, "pkg:deb/debian/libc6@2.42-1?distro=debian-forky&upstream=glibc%402.42-1~x"},
 		{deploy.Inventory{}, deploy.Package{Kind: "apk", Name: "musl", Version: "1"}, "pkg:apk/musl@1"},
+		{deploy.Inventory{Distro: "debian"}, deploy.Package{Kind: "maven", Name: "org.slf4j:slf4j-api", Version: "2.0.16"}, "pkg:maven/org.slf4j/slf4j-api@2.0.16"},
+		{deploy.Inventory{}, deploy.Package{Kind: "maven", Name: "spring-core", Version: "6.1.14"}, "pkg:generic/spring-core@6.1.14"},
+		{deploy.Inventory{}, deploy.Package{Kind: "composer", Name: "psr/log", Version: "3.0.2"}, "pkg:composer/psr/log@3.0.2"},
+		{deploy.Inventory{}, deploy.Package{Kind: "gem", Name: "rack", Version: "3.1.8"}, "pkg:gem/rack@3.1.8"},
+		{deploy.Inventory{}, deploy.Package{Kind: "cargo", Name: "serde", Version: "1.0.210"}, "pkg:cargo/serde@1.0.210"},
 	} {
 		if got := purl(c.p, c.i); got != c.want {
 			t.Errorf("%s, want %s", got, c.want)

@@ -12,8 +12,9 @@ var sbomRow = command{
 	name: "sbom", usage: "APP [vN]", scope: oneApp, verb: deploy.VerbView, most: 1, json: true, limit: undoTime,
 	short: "the packages that a release consists of, also as SPDX or CycloneDX",
 	long: "Of the release that serves, or of another one. The list is read from the image\n" +
-		"without running it: packages of Debian, Alpine and rpm, modules of Go programs, of\n" +
-		"npm and of pip. What could not be told is said.",
+		"without running it: packages of Debian, Alpine and rpm, modules of Go programs, what\n" +
+		"npm, pnpm, yarn, pip, Bundler and Composer installed, libraries in jars, and crates\n" +
+		"of programs built by cargo auditable. What could not be told is said.",
 	options: []option{
 		{name: "spdx", help: "print an SPDX 2.3 document (JSON)"},
 		{name: "cyclonedx", help: "print a CycloneDX 1.5 document (JSON)"},
