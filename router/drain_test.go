@@ -142,7 +142,7 @@ func TestDrainOfTheUnknownReturnsAtOnce(t *testing.T) {
 }
 
 func TestIdleConnectionsToTheReplacedReleaseAreClosed(t *testing.T) {
-	r := startRouter(t, Config{})
+	r := startRouter(t, Config{Limits: Limits{UpstreamIdle: 5 * time.Minute}})
 	closed := make(chan struct{})
 	old := startRaw(t, 1, func(c net.Conn, br *bufio.Reader) {
 		readHead(br)
@@ -152,15 +152,11 @@ func TestIdleConnectionsToTheReplacedReleaseAreClosed(t *testing.T) {
 	})
 	r.pointShop(old)
 	get(t, r.client(), "http://shop.test/")
-	start := time.Now()
 	r.Point(deploy.Route{
 		App: "shop", Hosts: []string{"shop.test"},
 		Live: backendOf(startApp(t, 2, func(http.ResponseWriter, *http.Request) {})), Preview: backendOf(old),
 	})
 	within(t, "closing the idle connection", closed)
-	if took := time.Since(start); took > time.Second {
-		t.Errorf("took %v", took)
-	}
 }
 
 func TestPointingAtTheSameReleaseKeepsConnectionsAndCounters(t *testing.T) {

@@ -356,7 +356,8 @@ func TestDrainCutsAnH2CCallAtItsEnd(t *testing.T) {
 }
 
 func TestH2CFaultsAreToldApart(t *testing.T) {
-	r := startRouter(t, Config{Limits: Limits{AnswerHead: 200 * time.Millisecond, Retry: 500 * time.Millisecond}})
+	r := startRouter(t, Config{Limits: Limits{Retry: 500 * time.Millisecond}})
+	hasty := startRouter(t, Config{Limits: Limits{AnswerHead: 200 * time.Millisecond}})
 	client := r.client()
 	in := startH2C(t, 1, func(w http.ResponseWriter, q *http.Request) {
 		switch q.URL.Path {
@@ -371,10 +372,14 @@ func TestH2CFaultsAreToldApart(t *testing.T) {
 		}
 	})
 	r.pointH2C(in)
-	for path, want := range map[string]int{"/": 200, "/late": 504, "/panic": 502} {
+	for path, want := range map[string]int{"/": 200, "/panic": 502} {
 		if status, _ := get(t, client, "http://shop.test"+path); status != want {
 			t.Errorf("%s gives %d, want %d", path, status, want)
 		}
+	}
+	hasty.pointH2C(in)
+	if status, _ := get(t, hasty.client(), "http://shop.test/late"); status != 504 {
+		t.Errorf("an answer that does not come gives %d", status)
 	}
 	resp, err := client.Get("http://shop.test/half")
 	if err != nil {

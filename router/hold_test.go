@@ -77,11 +77,10 @@ func TestHoldTouchesNothingInFlight(t *testing.T) {
 }
 
 func TestRequestThatTheStoppedColorRefusedWaitsToo(t *testing.T) {
-	r := startRouter(t, Config{})
+	var r *testRouter
+	r = startRouter(t, Config{Log: whenTakenOut(func() { r.holdShop(time.Minute, deadInstance(t, 1)) })})
 	r.pointShop(deadInstance(t, 1))
 	go func() {
-		eventually(t, "the first try was refused", func() bool { return r.Stats()[0].Live.Instances[0].Aside })
-		r.holdShop(10*time.Second, deadInstance(t, 1))
 		r.waiting(t, 1)
 		r.pointShop(saying(t, 2))
 	}()

@@ -19,9 +19,10 @@ import (
 // address and host that lead to each, by name.
 func pageWorld(t *testing.T) (r *testRouter, at map[string][2]string) {
 	r = startRouter(t, Config{
-		Domain: "teal.test", Limits: Limits{AnswerHead: 400 * time.Millisecond, MaxInFlight: 1, MaxWaiting: 1},
+		Domain: "teal.test", Limits: Limits{MaxInFlight: 1, MaxWaiting: 1},
 		PreviewAllowed: func(req *http.Request) bool { return req.Host != "closed.teal.test" },
 	})
+	hasty := startRouter(t, Config{Domain: "teal.test", Limits: Limits{AnswerHead: 200 * time.Millisecond}})
 	at = map[string][2]string{"no app": {r.plain, "shop.teal.test"}, "preview closed": {r.preview, "closed.teal.test"}}
 	point := func(name string, route deploy.Route, prepare func(app string)) {
 		app := strings.ReplaceAll(name, " ", "-")
@@ -48,7 +49,8 @@ func pageWorld(t *testing.T) (r *testRouter, at map[string][2]string) {
 	point("refusing", deploy.Route{Live: backendOf(gone)}, long)
 	point("broken", deploy.Route{Live: backendOf(startApp(t, 1, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))}, nil)
 	silent := backendOf(startApp(t, 1, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
-	point("late", deploy.Route{Live: silent}, nil)
+	hasty.Point(deploy.Route{App: "late", Hosts: []string{"late.teal.test"}, Live: silent})
+	at["late"] = [2]string{hasty.plain, "late.teal.test"}
 	point("busy", deploy.Route{Live: backendOf(saying(t, 1))}, func(app string) {
 		r.pool(deploy.AppName(app), 1).flying[production].Add(5)
 	})
@@ -139,7 +141,7 @@ func TestPreviewLinkOpensInABrowser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	page, err := exec.CommandContext(ctx, "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir="+t.TempDir(),
 		"--dump-dom", "http://preview:x7-Y@localhost:"+port+"/").Output()

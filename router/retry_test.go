@@ -1,10 +1,13 @@
 package router
 
 import (
+	"context"
+	"log/slog"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"teal/deploy"
@@ -18,13 +21,10 @@ func deadInstance(t testing.TB, release int) deploy.Instance {
 }
 
 func TestRefusedConnectionIsRetriedOnTheRouteOfNow(t *testing.T) {
-	r := startRouter(t, Config{})
+	var r *testRouter
 	alive := startApp(t, 2, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("two")) })
+	r = startRouter(t, Config{Log: whenTakenOut(func() { r.pointShop(alive) })})
 	r.pointShop(deadInstance(t, 1))
-	go func() {
-		eventually(t, "the first try was refused", func() bool { return r.Stats()[0].Live.Instances[0].Aside })
-		r.pointShop(alive)
-	}()
 	if status, body := get(t, r.client(), "http://shop.test/"); status != 200 || body != "two" {
 		t.Errorf("got %d %q", status, body)
 	}
@@ -32,6 +32,50 @@ func TestRefusedConnectionIsRetriedOnTheRouteOfNow(t *testing.T) {
 		t.Errorf("the release that did not answer counts %+v", f)
 	}
 }
+
+// whenTakenOut is a log that calls do, before the request that was refused is
+// tried again, when an instance is taken out.
+func whenTakenOut(do func()) *slog.Logger { return slog.New(takenOut(do)) }
+
+type takenOut func()
+
+func (do takenOut) Handle(_ context.Context, rec slog.Record) error {
+	if rec.Message == "instance is taken out" {
+		do()
+	}
+	return nil
+}
+func (takenOut) Enabled(context.Context, slog.Level) bool { return true }
+func (do takenOut) WithAttrs([]slog.Attr) slog.Handler    { return do }
+func (do takenOut) WithGroup(string) slog.Handler         { return do }
+
+// TestPauseBeforeATryEndsWithANewTable keeps nobody waiting for a route that
+// is there already.
+func TestPauseBeforeATryEndsWithANewTable(t *testing.T) {
+	dead := deadInstance(t, 1)
+	synctest.Test(t, func(t *testing.T) {
+		r := &testRouter{Router: New(Config{}), t: t}
+		r.pointShop(dead)
+		x := &exchange{router: r.Router, client: stayer{}, tries: 1, asker: asker{host: "shop.test", front: production}}
+		if v := r.claim(&x.asker, &x.place); v != placed {
+			t.Fatalf("verdict %v", v)
+		}
+		x.avoid = x.choose(&x.asker, r.now())
+		x.avoid.health.asideUntil.Store(int64(asideFor))
+		time.AfterFunc(20*time.Millisecond, func() { r.pointShop(deadInstance(t, 2)) })
+		if start := time.Now(); !x.pause() || time.Since(start) != 20*time.Millisecond {
+			t.Errorf("it took %v, want 20ms", time.Since(start))
+		}
+		if start := time.Now(); !x.pause() || time.Since(start) != 0 {
+			t.Errorf("with the new table it took %v", time.Since(start))
+		}
+	})
+}
+
+// stayer is a client that does not leave.
+type stayer struct{ client }
+
+func (stayer) leaving() (<-chan struct{}, func()) { return nil, func() {} }
 
 func TestInstanceThatRefusesIsPutAside(t *testing.T) {
 	r := startRouter(t, Config{})
@@ -44,18 +88,16 @@ func TestInstanceThatRefusesIsPutAside(t *testing.T) {
 			t.Fatalf("status %d", status)
 		}
 	}
-	if took := time.Since(start); took > 5*time.Second {
-		t.Errorf("100 requests took %v", took)
+	took := time.Since(start)
+	refused := value(metric(scrape(t, r.Router), "teal_connect_errors_total", "app=shop color=blue"))
+	if most := 2 * (1 + int(took/asideFor)); refused < 1 || refused > float64(most) {
+		t.Errorf("100 requests within %v were refused %v times, want at most %d", took, refused, most)
 	}
-	aside := 0
-	for _, in := range r.Stats()[0].Live.Instances {
-		if in.Aside {
-			aside++
-		}
-	}
-	if aside != 2 {
-		t.Errorf("%d instances are aside, want 2", aside)
-	}
+	eventually(t, "both are aside", func() bool {
+		get(t, client, "http://shop.test/")
+		in := r.Stats()[0].Live.Instances
+		return in[0].Aside && !in[1].Aside && in[2].Aside
+	})
 }
 
 func TestAppThatIsDownIsToldSoSoon(t *testing.T) {

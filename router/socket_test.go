@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/coder/websocket"
@@ -96,12 +97,13 @@ func TestSocketLivesThroughASwitchAndIsToldToLeave(t *testing.T) {
 }
 
 func TestManySocketsAreToldToLeaveOverTime(t *testing.T) {
-	r := startRouter(t, Config{Limits: Limits{CloseSpread: 500 * time.Millisecond}})
+	const spread, n = 500 * time.Millisecond, 100
+	r := startRouter(t, Config{Limits: Limits{CloseSpread: spread}})
 	r.pointShop(echoApp(t, 1, "one"))
 	var wg sync.WaitGroup
 	var mu sync.Mutex
-	var left []time.Time
-	for range 100 {
+	var left []time.Time // in order
+	for range n {
 		c := r.socket()
 		wg.Go(func() {
 			_, _, err := c.Read(t.Context())
@@ -116,18 +118,38 @@ func TestManySocketsAreToldToLeaveOverTime(t *testing.T) {
 	start := time.Now()
 	r.Release(t.Context(), "shop", 1)
 	wg.Wait()
-	early := 0
-	for _, at := range left {
-		if at.Sub(start) < 250*time.Millisecond {
-			early++
+	for i, at := range left {
+		if turn := time.Duration(i) * spread / n; at.Sub(start) < turn-time.Millisecond {
+			t.Errorf("socket %d left after %v, before its turn at %v", i, at.Sub(start), turn)
 		}
-	}
-	if early < 10 || early > 90 {
-		t.Errorf("%d of 100 sockets left in the first half", early)
 	}
 	if f := r.Figures("shop", 1); f.Sockets != 0 {
 		t.Errorf("figures %+v", f)
 	}
+}
+
+func TestReleaseSpreadsWhatItEndsEvenly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for n, step := range map[int]time.Duration{5: 10 * time.Millisecond, 400: 5 * time.Millisecond} {
+			r := &testRouter{Router: New(Config{Limits: Limits{CloseSpread: 2 * time.Second}}), t: t}
+			r.pointShop(instanceAt(1, "127.0.0.1:1"))
+			var cuts []time.Duration
+			start := time.Now()
+			streams := r.pool("shop", 1).streams.all
+			for range n {
+				streams[&eventStream{cut: func() { cuts = append(cuts, time.Since(start)) }}] = struct{}{}
+			}
+			r.Release(t.Context(), "shop", 1)
+			for i, at := range cuts {
+				if want := time.Duration(i) * step; at != want {
+					t.Fatalf("of %d streams number %d ended after %v, want %v", n, i, at, want)
+				}
+			}
+			if len(cuts) != n {
+				t.Errorf("%d of %d streams ended", len(cuts), n)
+			}
+		}
+	})
 }
 
 // rawSocketApp accepts the upgrade and hands the connection over.

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 )
@@ -22,7 +23,7 @@ func noise(n int) []byte {
 
 func TestLargeBodiesMovedByTheKernelAreWhole(t *testing.T) {
 	body := noise(3<<20 + 77)
-	limits := Limits{AnswerHead: 300 * time.Millisecond, Write: 300 * time.Millisecond}
+	limits := Limits{AnswerHead: 2 * time.Second, Write: 2 * time.Second}
 	r := startRouter(t, Config{Limits: limits})
 	r.pointShop(startApp(t, 1, func(w http.ResponseWriter, r *http.Request) {
 		n, _ := strconv.Atoi(r.URL.Query().Get("n"))
@@ -30,22 +31,33 @@ func TestLargeBodiesMovedByTheKernelAreWhole(t *testing.T) {
 		w.Write(body[:n/2])
 		w.(http.Flusher).Flush()
 		if r.URL.Query().Has("pause") {
-			<-time.After(700 * time.Millisecond) // longer than either limit
+			<-time.After(3 * time.Second) // longer than either limit
 		}
 		w.Write(body[n/2 : n])
 	}))
-	c := dialRaw(t, r.plain)
-	for _, path := range []string{"/?n=" + fmt.Sprint(len(body)), "/?n=10", "/?n=262144", "/?n=300000&pause", fmt.Sprintf("/?n=%d&pause", len(body)), "/?n=1"} {
-		c.say("GET " + path + " HTTP/1.1\r\nHost: shop.test\r\n\r\n")
-		resp, err := http.ReadResponse(c.br, nil)
-		if err != nil {
-			t.Fatalf("%s: %v", path, err)
-		}
-		got, err := io.ReadAll(resp.Body)
-		if err != nil || !bytes.Equal(got, body[:resp.ContentLength]) {
-			t.Errorf("%s: %d bytes, %v; they differ from what was sent", path, len(got), err)
-		}
+	var clients sync.WaitGroup
+	for _, paths := range [][]string{
+		{"/?n=" + fmt.Sprint(len(body)), "/?n=10", "/?n=262144", "/?n=1"},
+		{"/?n=300000&pause", "/?n=1"},
+		{fmt.Sprintf("/?n=%d&pause", len(body)), "/?n=1"},
+	} {
+		c := dialRaw(t, r.plain)
+		clients.Go(func() {
+			for _, path := range paths {
+				io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: shop.test\r\n\r\n")
+				resp, err := http.ReadResponse(c.br, nil)
+				if err != nil {
+					t.Errorf("%s: %v", path, err)
+					return
+				}
+				got, err := io.ReadAll(resp.Body)
+				if err != nil || !bytes.Equal(got, body[:resp.ContentLength]) {
+					t.Errorf("%s: %d bytes, %v; they differ from what was sent", path, len(got), err)
+				}
+			}
+		})
 	}
+	clients.Wait()
 }
 
 func TestLargeBodyThatBreaksOffIsNotComplete(t *testing.T) {

@@ -83,10 +83,10 @@ func TestH2SpecFindsNothingThatIsNotListed(t *testing.T) {
 func runH2Spec(t *testing.T, program string, args ...string) h2specReport {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "report.xml")
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	// It exits with 1 when a case fails: the report tells which.
-	out, _ := exec.CommandContext(ctx, program, append(args, "-j", file)...).CombinedOutput()
+	out, _ := exec.CommandContext(ctx, program, append(args, "-o", "10", "-j", file)...).CombinedOutput()
 	b, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatalf("h2spec wrote no report: %v\n%s", err, out)

@@ -55,7 +55,7 @@ func TestSlowClientsOfOneAppHarmNoOther(t *testing.T) {
 			direct := make(chan []time.Duration, 1)
 			go func() { direct <- askUntil(ctx, t, other.addr) }()
 			_, port, _ := net.SplitHostPort(w.plain)
-			args := append(slices.Clone(attack.args), "-c", connections, "-r", connections, "-l", seconds, "-p", "3", "-u", "http://localhost:"+port+"/")
+			args := append(slices.Clone(attack.args), "-c", connections, "-r", connections, "-l", seconds, "-p", "15", "-u", "http://localhost:"+port+"/")
 			limit, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			out, err := exec.CommandContext(limit, "slowhttptest", args...).CombinedOutput()
@@ -81,7 +81,7 @@ func TestSlowClientsOfOneAppHarmNoOther(t *testing.T) {
 				t.Errorf("slowhttptest says that the attacked app was not available:\n%s", plainText(out))
 			}
 			// What slowhttptest left open is closed by the limits.
-			eventually(t, 20*time.Second, "nothing is in flight", func() bool { return w.Figures("victim", 1).InFlight == 0 })
+			eventually(t, time.Minute, "nothing is in flight", func() bool { return w.Figures("victim", 1).InFlight == 0 })
 		})
 	}
 }
