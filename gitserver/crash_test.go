@@ -167,11 +167,11 @@ func (w *world) pushUntil(c *clone, n int64, kill func(push *exec.Cmd)) {
 		kill(push)
 	case <-ended:
 		return
-	case <-time.After(45 * time.Second):
+	case <-time.After(2 * time.Minute):
 		w.t.Errorf("%d bytes of the push did not arrive", n)
 		killGroup(push)
 	}
-	late := time.AfterFunc(20*time.Second, func() { killGroup(push) })
+	late := time.AfterFunc(time.Minute, func() { killGroup(push) })
 	defer late.Stop()
 	<-ended
 }

@@ -27,7 +27,7 @@ func still(ahead *atomic.Int64) option {
 
 // login opens a connection from an address of this machine, and gives how it went.
 func (w *world) login(from string, config *gossh.ClientConfig) (*gossh.Client, error) {
-	nc, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: 10 * time.Second}).Dial("tcp", w.addr)
+	nc, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: time.Minute}).Dial("tcp", w.addr)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func TestMonitorsAndKeyscansDoNotLockTheirAddressOut(t *testing.T) {
 	}
 	_, port, _ := net.SplitHostPort(w.addr)
 	for range 3 {
-		has(t, w.finish(exec.Command("ssh-keyscan", "-p", port, "127.0.0.1")).out, "ssh-ed25519 AAAA", "ssh-rsa AAAA")
+		has(t, w.finish(exec.Command("ssh-keyscan", "-T", "60", "-p", port, "127.0.0.1")).out, "ssh-ed25519 AAAA", "ssh-rsa AAAA")
 	}
 	if _, err := w.login("127.0.0.1", w.clientConfig("anna")); err != nil {
 		t.Error(err)

@@ -21,7 +21,7 @@ type raw struct {
 
 func (w *world) clientConfig(user string) *gossh.ClientConfig {
 	return &gossh.ClientConfig{
-		User: "git", Auth: []gossh.AuthMethod{gossh.PublicKeys(w.keys[user])}, Timeout: 20 * time.Second,
+		User: "git", Auth: []gossh.AuthMethod{gossh.PublicKeys(w.keys[user])}, Timeout: time.Minute,
 		HostKeyCallback: gossh.InsecureIgnoreHostKey(), //nolint:gosec // it is the test's own server
 	}
 }
@@ -102,7 +102,7 @@ func (c *conversation) answer() string {
 	select {
 	case b := <-all:
 		return unband(b)
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		c.t.Fatal("the server did not finish")
 		return ""
 	}

@@ -140,7 +140,7 @@ func (w *world) serve() {
 				if err != nil {
 					w.t.Errorf("Serve: %v", err)
 				}
-			case <-time.After(20 * time.Second):
+			case <-time.After(time.Minute):
 				w.t.Error("Serve did not return")
 			}
 		})
@@ -320,7 +320,7 @@ func (w *world) finish(cmd *exec.Cmd) result {
 	if err := cmd.Start(); err != nil {
 		w.t.Fatal(err)
 	}
-	late := time.AfterFunc(45*time.Second, func() { killGroup(cmd) })
+	late := time.AfterFunc(3*time.Minute, func() { killGroup(cmd) })
 	err := cmd.Wait()
 	if !late.Stop() {
 		w.t.Errorf("%v did not end:\n%s\nserver log:\n%s", cmd.Args, out.String(), w.log)
@@ -393,7 +393,7 @@ func has(t testing.TB, text string, parts ...string) {
 // eventually polls until the claim is true.
 func eventually(t testing.TB, claim string, check func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if check() {
 			return
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"teal/deploy"
 )
@@ -143,12 +142,14 @@ func TestLeavingStopsTheWatchingOnly(t *testing.T) {
 	w := newWorld(t)
 	w.begin(deploy.Deployment{Cause: deploy.CauseRedeploy}, live(15))
 	w.settled = make(chan struct{})
-	lines := make(chan deploy.LogLine, 1)
+	lines := make(chan deploy.LogLine)
 	closed := make(chan struct{})
 	w.set.watch = func(deploy.DeploymentID) *feed { return &feed{lines: lines, close: func() { close(closed) }} }
-	lines <- deploy.LogLine{N: 1, Text: "building"}
 	ctx, leave := context.WithCancel(t.Context())
-	time.AfterFunc(20*time.Millisecond, leave)
+	go func() {
+		lines <- deploy.LogLine{N: 1, Text: "building"} // when it is watched
+		leave()
+	}()
 	w.within(ctx, "dora", "", "redeploy", "shop").want(t, ExitBusy,
 		"building", "stopped watching; deployment 18 goes on", "next: ssh -p 2222 teal.example.com logs -f shop")
 	<-closed

@@ -86,7 +86,7 @@ func runH2Spec(t *testing.T, program string, args ...string) h2specReport {
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	// It exits with 1 when a case fails: the report tells which.
-	out, _ := exec.CommandContext(ctx, program, append(args, "-o", "10", "-j", file)...).CombinedOutput()
+	out, _ := exec.CommandContext(ctx, program, append(args, "-o", "5", "-j", file)...).CombinedOutput()
 	b, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatalf("h2spec wrote no report: %v\n%s", err, out)
