@@ -23,7 +23,7 @@ func declaredOf(t *testing.T, source fsSource, set ...string) (deploy.Settings, 
 	if err == nil {
 		err = d.complete()
 		d.standBy()
-		d.settle(&s, commandOf)
+		d.settle(&s, nil)
 	}
 	return s, d.notes, err
 }

@@ -15,6 +15,14 @@ type command struct {
 
 var betweenWords = regexp.MustCompile(`[^A-Za-z0-9_./-]+`)
 
+// text is the command as one line.
+func (c command) text() string {
+	if c.line == "" {
+		return strings.Join(c.argv, " ")
+	}
+	return c.line
+}
+
 // words are the parts of the command that may name a program.
 func (c command) words() []string {
 	if c.line == "" {
@@ -39,7 +47,7 @@ func (j *job) commands() (all []command) {
 			add(line, nil, "the release command of the %s", d.releaseFrom)
 		}
 		if len(d.release) > 1 {
-			add("", joined(d.release), "a release command of several lines")
+			add("", []string{"/bin/sh"}, "a release command of several lines")
 		}
 	}
 	for _, w := range d.workers {

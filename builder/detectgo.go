@@ -49,7 +49,7 @@ func detectGo(ctx context.Context, t *tree) (*plan, error) {
 		return nil, err
 	}
 	version, asked := goVersionOf(mod)
-	p := &plan{kind: "go", on: "scratch", what: "Go " + version + ": " + found + " found", argv: g.programs.argv}
+	p := &plan{kind: "go", on: "scratch", what: "Go " + version + ": " + found + " found", resolve: g.programs.resolve}
 	p.why = append([]string{"Go: " + found + " found, and no Dockerfile", strings.ReplaceAll(asked, "go.mod", found)}, g.why...)
 	if g.base = len(t.apt) > 0; g.base {
 		p.why = append(p.why, "runs on teal/base: there is an Aptfile")

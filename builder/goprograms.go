@@ -154,7 +154,10 @@ func (g goPrograms) program(word string) (string, bool) {
 }
 
 // argv makes a command of a line that may begin with one of the programs.
-func (g goPrograms) argv(line string) []string {
+func (g goPrograms) argv(line string) []string { return commandOf(g.resolve(line)) }
+
+// resolve writes the program that a line may begin with as its path.
+func (g goPrograms) resolve(line string) string {
 	set, rest := "", strings.TrimSpace(line)
 	word, args, _ := strings.Cut(rest, " ")
 	for assignment.MatchString(word) && args != "" {
@@ -164,7 +167,7 @@ func (g goPrograms) argv(line string) []string {
 	if name, ok := g.program(word); ok {
 		rest = strings.TrimSpace(goBin + name + " " + args)
 	}
-	return commandOf(set + rest)
+	return set + rest
 }
 
 // needsBase tells whether the command takes more than the programs themselves: a

@@ -72,7 +72,7 @@ func TestGoAppWithAProcfileIsBuiltForAllItsCommands(t *testing.T) {
 		{
 			"list in teal.toml",
 			[]string{"Procfile", "web: web\n", "teal.toml", "release = \"migrate up\"\n"},
-			[]string{"release command: migrate up", "FROM scratch"},
+			[]string{"release command: /app/bin/migrate up", "FROM scratch"},
 			"teal/base",
 		},
 		{"Aptfile", []string{"Procfile", "web: web\n", "Aptfile", "ffmpeg\n"}, []string{"FROM teal/base", "ffmpeg"}, "FROM scratch"},

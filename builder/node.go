@@ -2,7 +2,6 @@ package builder
 
 import (
 	"context"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -14,11 +13,10 @@ type nodeApp struct {
 	t       *tree
 	pkg     packageJSON
 	manager nodeManager
-	line    string // "24"
-	build   string // the name of the build script; "" for none
-	keep    string // a development dependency that the app runs with; "": none
-	npm     bool   // a command needs npm itself where the app runs
-	bun     bool   // likewise bun
+	line    string          // "24"
+	build   string          // the name of the build script; "" for none
+	keep    string          // a development dependency that the app runs with; "": none
+	tools   map[string]bool // package managers that commands need where the app runs: "npm"
 	tokens  []string
 	stage   string // of the Dockerfile, where packages are installed
 }
@@ -40,7 +38,7 @@ func detectNode(ctx context.Context, t *tree) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{kind: "node", what: "Node " + a.line + ": package.json found", omit: []string{"node_modules"}, argv: a.argv}
+	p := &plan{kind: "node", what: "Node " + a.line + ": package.json found", omit: []string{"node_modules"}, resolve: a.resolve}
 	p.why = append([]string{"Node: package.json found, and no Dockerfile", version.why, a.manager.why}, sayTokens(a.tokens)...)
 	missing, err := a.missingPageArgs(ctx)
 	if err != nil {
@@ -64,9 +62,13 @@ func detectNode(ctx context.Context, t *tree) (*plan, error) {
 	if a.keep = a.runsWith(); a.keep != "" {
 		p.why = append(p.why, "devDependencies stay in the image: what runs names "+deploy.Clean(a.keep, 60)+", which is one of them")
 	}
+	for _, c := range t.commands {
+		a.wants(a.resolve(c.text()))
+	}
+	p.why = append(p.why, a.sayTools()...)
 	p.on = stackPrefix + "node:" + a.line
 	p.dockerfile = a.dockerfile(argv)
-	if len(t.apt) == 0 && !a.npm && !a.bun {
+	if len(t.apt) == 0 && len(a.tools) == 0 {
 		p.paths = []string{"/app"}
 	}
 	return p, nil
@@ -182,31 +184,3 @@ func (a *nodeApp) start() (argv []string, why string, err error) {
 	return nil, "", failure("package.json found, but nothing that says how to start the app",
 		`add a start script to package.json ("start": "node server.js"), or a Procfile with "web: …"`, nil, nil)
 }
-
-var runsScript = regexp.MustCompile(`^(?:npm|yarn|pnpm|bun)(?: run)? ([A-Za-z0-9:_.-]+)$`)
-
-// argv makes a command of a line. "npm start" becomes what the script says: npm
-// is not in the image that runs, and would keep signals from the app.
-func (a *nodeApp) argv(line string) []string {
-	line = strings.TrimSpace(line)
-	for range 5 { // scripts may name each other
-		m := runsScript.FindStringSubmatch(line)
-		if m == nil || a.pkg.Scripts["pre"+m[1]] != "" {
-			break
-		}
-		script := strings.TrimSpace(a.pkg.Scripts[m[1]])
-		if script == "" {
-			break
-		}
-		line = script
-	}
-	line = strings.TrimPrefix(line, "npx ")
-	a.npm = a.npm || usesManager.MatchString(line)
-	a.bun = a.bun || usesBun.MatchString(line)
-	return commandOf(line)
-}
-
-var (
-	usesManager = regexp.MustCompile(`(^|[\s;&|(])(npm|npx|yarn|pnpm)\s`)
-	usesBun     = regexp.MustCompile(`(^|[\s;&|(])bunx?\s`)
-)

@@ -2,7 +2,6 @@ package builder
 
 import (
 	"regexp"
-	"slices"
 	"strings"
 )
 
@@ -23,20 +22,12 @@ func (a *nodeApp) runsWith() string {
 		lines = []string{a.pkg.Scripts["start"]}
 	}
 	for _, c := range a.t.commands {
-		lines = append(lines, c.line, strings.Join(c.argv, " "))
+		lines = append(lines, c.text())
 	}
-	seen := map[string]bool{}
-	for len(lines) > 0 {
-		words := commandWords.Split(lines[0], -1)
-		lines = lines[1:]
-		for i, w := range words {
+	for _, text := range a.reached(lines...) {
+		for _, w := range commandWords.Split(text, -1) {
 			if name := a.developing(w); name != "" {
 				return name
-			}
-			manager := i > 0 && slices.Contains([]string{"run", "npm", "yarn", "pnpm", "bun"}, words[i-1])
-			if manager && !seen[w] && a.pkg.has(w) {
-				seen[w] = true
-				lines = append(lines, a.pkg.Scripts["pre"+w], a.pkg.Scripts[w])
 			}
 		}
 	}

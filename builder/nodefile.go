@@ -14,6 +14,7 @@ func (a *nodeApp) dockerfile(argv []string) string {
 	packages, built := a.installed(&d)
 	d.add("", "FROM "+on)
 	d.install(a.t.apt)
+	a.copyTools(&d, on)
 	switch {
 	case built:
 		d.add("COPY --from=build --chown=65532:65532 /app /app")
@@ -22,14 +23,11 @@ func (a *nodeApp) dockerfile(argv []string) string {
 	default:
 		d.add("COPY --chown=65532:65532 . .")
 	}
-	if a.npm {
-		d.add("COPY --from="+on+"-build /usr/local/lib/node_modules/npm /usr/local/lib/node_modules/npm",
-			"RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm")
+	env := "ENV NODE_ENV=production PATH=/app/node_modules/.bin:$PATH"
+	if a.runsBerry() {
+		env += " YARN_NODE_LINKER=node-modules"
 	}
-	if a.bun {
-		d.add("COPY --from=build /usr/local/lib/node_modules/bun/bin/bun.exe /usr/local/bin/bun")
-	}
-	d.run("ENV NODE_ENV=production PATH=/app/node_modules/.bin:$PATH", argv)
+	d.run(env, argv)
 	return d.String()
 }
 
@@ -48,7 +46,7 @@ func (a *nodeApp) pageDockerfile(tool pageTool) string {
 
 // installed writes the stage that has the packages, and what scripts.build makes.
 func (a *nodeApp) installed(d *dockerfile) (packages, built bool) {
-	packages = len(a.pkg.Dependencies)+len(a.pkg.DevDependencies) > 0 || a.pkg.Workspaces != nil
+	packages = len(a.pkg.Dependencies)+len(a.pkg.DevDependencies) > 0 || a.pkg.Workspaces != nil || a.tools["yarn"] || a.tools["pnpm"] || a.tools["bun"]
 	if !packages && a.build == "" {
 		return false, false
 	}
@@ -78,9 +76,10 @@ func (a *nodeApp) installed(d *dockerfile) (packages, built bool) {
 func (a *nodeApp) prepare(d *dockerfile) {
 	d.add("FROM " + stackPrefix + "node:" + a.line + "-build AS " + a.stage)
 	d.install(a.t.apt)
-	if a.manager.setup != "" {
-		d.add("RUN " + a.manager.setup)
+	if a.manager.source != "" {
+		d.add("RUN npm install --global " + a.manager.source)
 	}
+	a.makeTools(d)
 }
 
 // packages installs the packages from package.json and the lock file alone, so
@@ -126,7 +125,7 @@ func (a *nodeApp) hasHooks() bool { return slices.ContainsFunc(installHooks, a.p
 // wholeTree tells whether installing reads more than package.json and the lock
 // file: workspaces, packages that lie in the tree, patches, scripts of its own.
 func (a *nodeApp) wholeTree() bool {
-	if a.pkg.Workspaces != nil || a.t.has("pnpm-workspace.yaml") || a.t.hasDir("patches") || a.t.hasDir("prisma") || a.t.hasDir(".yarn") || a.pkg.has("heroku-prebuild") {
+	if a.pkg.Workspaces != nil || a.t.has("pnpm-workspace.yaml") || a.t.hasDir("patches") || a.t.hasDir("prisma") || a.t.hasDir(".yarn") || a.runsBerry() || a.pkg.has("heroku-prebuild") {
 		return true
 	}
 	for _, script := range installHooks {

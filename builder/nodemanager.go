@@ -18,7 +18,7 @@ type nodeManager struct {
 	prune   string   // leaves those that the app runs with; "" where that can't be done
 	only    string   // installs no others in the first place
 	cache   string   // where it keeps what it fetched
-	setup   string   // has it there; "" for npm
+	source  string   // the package that it comes as: "pnpm@9"; "" for npm
 	why     string
 	warn    string
 }
@@ -114,7 +114,7 @@ func firstLine(s string) string {
 func pnpm(version string) nodeManager {
 	return nodeManager{
 		name: "pnpm", files: []string{"pnpm-lock.yaml", ".pnpmfile.cjs"}, cache: "/root/.local/share/pnpm/store",
-		setup:   "npm install --global pnpm@" + version,
+		source:  "pnpm@" + version,
 		install: "pnpm install --frozen-lockfile", only: "pnpm install --frozen-lockfile --prod",
 		prune: "CI=true pnpm prune --prod --ignore-scripts",
 		why:   fmt.Sprintf("packages: pnpm %s, exactly those of pnpm-lock.yaml", version),
@@ -150,7 +150,7 @@ func (a *nodeApp) berryVersion(ctx context.Context, version string) string {
 func yarnBerry(version string) nodeManager {
 	m := nodeManager{
 		name: "yarn", files: []string{"yarn.lock", ".yarnrc.yml"}, cache: "/root/.yarn/berry/cache",
-		setup:   "npm install --global @yarnpkg/cli-dist@" + version,
+		source:  "@yarnpkg/cli-dist@" + version,
 		install: "YARN_NODE_LINKER=node-modules yarn install --immutable",
 		why:     fmt.Sprintf("packages: yarn %s, exactly those of yarn.lock", version),
 	}
@@ -168,7 +168,7 @@ func yarnClassic(version string) nodeManager {
 	}
 	return nodeManager{
 		name: "yarn", files: []string{"yarn.lock", ".yarnrc"}, cache: "/usr/local/share/.cache/yarn",
-		setup:   "npm install --global yarn@" + version,
+		source:  "yarn@" + version,
 		install: "yarn install --frozen-lockfile", only: "yarn install --frozen-lockfile --production",
 		prune: "yarn install --frozen-lockfile --production --ignore-scripts --prefer-offline",
 		why:   fmt.Sprintf("packages: yarn %s, exactly those of yarn.lock", version),
@@ -182,7 +182,7 @@ func bun(lock, version string) nodeManager {
 	const only = "bun install --frozen-lockfile --production"
 	return nodeManager{
 		name: "bun", files: []string{lock, "bunfig.toml"}, cache: "/root/.bun/install/cache",
-		setup:   "npm install --global bun@" + version,
+		source:  "bun@" + version,
 		install: "bun install --frozen-lockfile", only: only, prune: "rm -r node_modules && " + only,
 		why: fmt.Sprintf("packages: bun %s, exactly those of %s", version, lock),
 	}

@@ -81,7 +81,7 @@ func TestFormationOfTealTomlGoesOverThatOfAppJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := deploy.Settings{}
-	j.declared.settle(&s, commandOf)
+	j.declared.settle(&s, nil)
 	want := []deploy.Process{{Name: "console", Argv: []string{"bundle", "exec", "rails", "console"}, Instances: 1}, {Name: "worker", Argv: []string{"bin/work"}, Instances: 2}}
 	if !reflect.DeepEqual(s.Workers, want) || len(s.Cron) != 1 || s.Cron[0].Argv[0] != "bin/ours" {
 		t.Errorf("%+v, %+v", s.Workers, s.Cron)

@@ -21,8 +21,9 @@ type plan struct {
 	on         string   // the image that it runs on: "teal/node:24", "scratch"
 	paths      []string // see labelBuildPaths
 	assets     bool     // package.json has its part in it
-	// argv makes a command of a line of a Procfile; nil: commandOf.
-	argv func(line string) []string
+	// resolve makes another line of one of a Procfile, where the language runs it
+	// in its own way; nil: it stays.
+	resolve func(line string) string
 }
 
 // take adds what is to be said of the assets.
@@ -77,7 +78,7 @@ func (j *job) chooseOwn(ctx context.Context, name string, text []byte) error {
 		j.manifest.Settings.Web = commandOf(j.declared.web)
 		j.progress.say("web: the command of the %s, in place of the Dockerfile's", j.declared.webFrom)
 	}
-	j.settle(commandOf)
+	j.settle(nil)
 	return nil
 }
 
@@ -115,11 +116,7 @@ func (j *job) chooseDetected(ctx context.Context) error {
 	for _, line := range p.why {
 		j.progress.say("%s", line)
 	}
-	argv := p.argv
-	if argv == nil {
-		argv = commandOf
-	}
-	j.settle(argv)
+	j.settle(p.resolve)
 	for _, line := range append(p.warn, present(t.unusedArgs(p))...) {
 		j.progress.say("warning: %s", line)
 	}
@@ -137,8 +134,8 @@ const (
 )
 
 // settle puts what the app declares into its settings, and says so.
-func (j *job) settle(argv func(string) []string) {
-	j.declared.settle(&j.manifest.Settings, argv)
+func (j *job) settle(resolve func(string) string) {
+	j.declared.settle(&j.manifest.Settings, resolve)
 	for _, line := range j.declared.notes {
 		j.progress.say("%s", line)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"teal/deploy"
@@ -98,28 +99,53 @@ func (t *tree) readSmall(ctx context.Context, name string) (string, error) {
 }
 
 // settle fills the settings in with what is declared and teal.toml does not
-// override. argv makes a command of a line.
-func (d *declared) settle(s *deploy.Settings, argv func(string) []string) {
+// override. resolve makes another line of one that the app's language reads in
+// its own way; nil: none does.
+func (d *declared) settle(s *deploy.Settings, resolve func(line string) string) {
+	if resolve == nil {
+		resolve = func(line string) string { return line }
+	}
+	s.Release = resolvedWords(s.Release, resolve)
 	if len(s.Release) == 0 && len(d.release) > 0 {
-		if len(d.release) == 1 {
-			s.Release = argv(d.release[0])
-		} else {
-			s.Release = joined(d.release)
+		var lines []string
+		for _, line := range d.release {
+			lines = append(lines, resolve(line))
 		}
+		s.Release = joined(lines)
 	}
 	for _, w := range d.workers {
-		s.Workers = append(s.Workers, deploy.Process{Name: w.name, Argv: argv(w.line), Instances: w.instances})
+		s.Workers = append(s.Workers, deploy.Process{Name: w.name, Argv: commandOf(resolve(w.line)), Instances: w.instances})
 	}
 	for _, c := range d.cron {
 		job := c.job
-		if len(job.Argv) == 0 {
-			job.Argv = argv(c.line)
+		if job.Argv = resolvedWords(job.Argv, resolve); len(job.Argv) == 0 {
+			job.Argv = commandOf(resolve(c.line))
 		}
 		s.Cron = append(s.Cron, job)
 	}
 }
 
-// joined makes one command of several lines, each run when the one before it did well.
+var plainWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
+
+// resolvedWords resolves a command that is a list. One that would not come to
+// the same as a line is taken as it is.
+func resolvedWords(argv []string, resolve func(string) string) []string {
+	line := strings.Join(argv, " ")
+	if slices.ContainsFunc(argv, func(w string) bool { return !plainWord.MatchString(w) }) || resolve(line) == line {
+		return argv
+	}
+	return commandOf(resolve(line))
+}
+
+// joined makes one command of lines, each run when the one before it did well.
 func joined(lines []string) []string {
+	if len(lines) == 1 {
+		return commandOf(lines[0])
+	}
+	for i, line := range lines {
+		if strings.ContainsAny(line, ";|&") {
+			lines[i] = "( " + line + " )"
+		}
+	}
 	return []string{"/bin/sh", "-c", strings.Join(lines, " && ")}
 }

@@ -69,10 +69,10 @@ func detectRust(ctx context.Context, t *tree) (*plan, error) {
 	}
 	argv := []string{"/app/bin/" + program}
 	if t.web != "" {
-		argv = rustArgv(t.web)
+		argv = commandOf(t.rustLine(t.web))
 		p.why = append(p.why, "start: the declared web process, "+deploy.Clean(strings.Join(argv, " "), 120))
 	}
-	p.argv = rustArgv
+	p.resolve = t.rustLine
 	if len(t.apt) == 0 {
 		p.paths = []string{"/app"}
 	}
@@ -106,11 +106,14 @@ func rustAsks(ctx context.Context, t *tree, cargo cargoToml) (wish, error) {
 	return t.toolVersion(ctx, "rust")
 }
 
-// rustArgv finds programs where Heroku's users expect them.
-func rustArgv(line string) []string {
-	line = strings.TrimPrefix(strings.TrimSpace(line), "./")
-	line = strings.TrimPrefix(line, "target/release/")
-	return commandOf(line)
+// rustLine finds programs where Heroku's users expect them.
+func (t *tree) rustLine(line string) string {
+	line = strings.TrimSpace(line)
+	word, _, _ := strings.Cut(line, " ")
+	if t.has(strings.TrimPrefix(word, "./")) { // a script
+		return line
+	}
+	return strings.TrimPrefix(strings.TrimPrefix(line, "./"), "target/release/")
 }
 
 func rustSource(t *tree) string {
