@@ -12,7 +12,6 @@ import "C"
 
 import (
 	"fmt"
-	"fmt"
 	"net/http"
 	"os"
 	"os/signal"

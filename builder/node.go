@@ -45,6 +45,9 @@ func detectNode(ctx context.Context, t *tree) (*plan, error) {
 		return nil, err
 	}
 	p.warn = present(version.warn, a.manager.warn, missing)
+	if name := firstOf(pythonEntries, t.has); name != "" && t.kind == "" {
+		p.why = append(p.why, name+" is here, too, and nothing that names Python packages: [build] language = \"python\" in teal.toml makes it the app")
+	}
 	if tool, why := a.page(); tool != nil {
 		p.why = append(p.why, why)
 		p.on, p.paths = stackPrefix+"static", []string{"/public"}

@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"context"
 	"fmt"
 	"regexp"
 	"slices"
@@ -64,3 +65,27 @@ func (a *nodeApp) forTools() bool {
 	root, _ := a.t.page()
 	return root != "" && !slices.ContainsFunc(serverFrameworks, a.pkg.needs)
 }
+
+// scriptOfNode tells whether a Python file at the root helps a Node app: nothing
+// says which packages it needs, and package.json says how to start, or a server is
+// there. A declared web process says which of the two answers.
+func (t *tree) scriptOfNode(ctx context.Context) (bool, error) {
+	if t.kind == "python" || !t.has("package.json") || len(t.in("requirements")) > 0 || t.hasApt("python3") {
+		return false, nil
+	}
+	if pythonWords.MatchString(t.web) {
+		return false, nil
+	}
+	a, err := readNode(ctx, t, "build")
+	if err != nil {
+		return false, err
+	}
+	page, _ := a.page()
+	return a.pkg.has("start") && page == nil || a.hasServer() || t.web != "" && nodeWords.MatchString(t.web), nil
+}
+
+// Commands of a web process that is plainly in one of the languages.
+var (
+	pythonWords = regexp.MustCompile(`(^|[\s/])(python[0-9.]*|gunicorn|uvicorn|hypercorn|daphne|waitress-serve|flask|streamlit|uwsgi|granian)(\s|$)|\.py(\s|$)`)
+	nodeWords   = regexp.MustCompile(`(^|[\s/])(node|npm|npx|yarn|pnpm|bunx?)(\s|$)|\.[cm]?js(\s|$)`)
+)

@@ -32,6 +32,11 @@ func detectPython(ctx context.Context, t *tree) (*plan, error) {
 	if found == "" {
 		return nil, nil
 	}
+	if slices.Contains(pythonEntries, found) {
+		if aside, err := t.scriptOfNode(ctx); aside || err != nil {
+			return nil, err
+		}
+	}
 	a := &pythonApp{t: t}
 	if err := a.dependencies(ctx); err != nil {
 		return nil, err
