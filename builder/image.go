@@ -35,6 +35,8 @@ const (
 	labelBuildPaths = "teal.build.paths"
 	// Of every image: those that its Dockerfile names, and which ones they were; JSON.
 	labelBuildBases = "teal.build.bases"
+	// Of one with a layer of updates: these, "name=version", parted by spaces.
+	labelBuildLayer = "teal.build.layer"
 )
 
 func (j *job) labels() map[string]string {
@@ -44,6 +46,9 @@ func (j *job) labels() map[string]string {
 		labelCommit:    j.req.Commit.ID,
 
 		labelBuildBases: j.basesLabel(), labelBuildKind: kindDockerfile, labelBuildOn: "", labelBuildBase: "", labelBuildEnv: "", labelBuildPaths: "",
+	}
+	if len(j.layer) > 0 {
+		labels[labelBuildLayer] = strings.Join(j.layer, " ")
 	}
 	if j.plan == nil {
 		return labels

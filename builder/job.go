@@ -35,10 +35,21 @@ type job struct {
 	bases      map[string]baseRef
 	happenings *happenings // nil: nobody counts
 	written    []namedFile // the whole context, in place of the commit's
+	layer      []string    // the updates that it lays over an image: see labelBuildLayer
 }
 
-// Build implements deploy.Builder.
+// Build implements deploy.Builder. An app that has updates laid over its image gets
+// those again that it had.
 func (b *Builder) Build(ctx context.Context, req deploy.BuildRequest, log io.Writer) (deploy.Built, error) {
+	built, err := b.build(ctx, req, log)
+	if err != nil || !built.Settings.Patch.Layer {
+		return built, err
+	}
+	return b.layeredAgain(ctx, req, built, log)
+}
+
+// build makes the image of the commit.
+func (b *Builder) build(ctx context.Context, req deploy.BuildRequest, log io.Writer) (deploy.Built, error) {
 	j := &job{Builder: b, req: req, log: log, progress: newProgress(log, b.config.MaxLogBytes)}
 	if err := j.open(ctx); err != nil {
 		return deploy.Built{}, err

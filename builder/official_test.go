@@ -10,6 +10,9 @@ import (
 	"testing"
 
 	"github.com/docker/docker/api/types/image"
+
+	"teal/builder/packages"
+	"teal/deploy"
 )
 
 // officialBench is a Builder whose stack images have names of their own and whose
@@ -205,9 +208,9 @@ func TestStackImageOfAnOfficialImageIsMadeReplacedOnceAndKeptWhileTheRegistryIsS
 	app := []string{".python-version", "3.12\n", "requirements.txt", "", "app.py", pythonServer}
 	dockerfile := b.onOwnStack(files(app...), "Python 3.12: .python-version says", "FROM teal/python:3.12-build AS build")
 	log := b.ensure("python:3.12", "python:3.12-build")
-	contains(t, log, "pulling "+run, "pulling "+build, "/python:3.12: ready after", "("+run+")")
+	contains(t, log, "pulling "+run, "pulling "+build, "/python:3.12: ready after", "; "+run+")")
 	first := b.stackImage("python:3.12")
-	if first.Source != run {
+	if !strings.HasSuffix(first.Source, "; "+run) {
 		t.Errorf("the list says that it comes from %q", first.Source)
 	}
 	built, _ := b.build(request(files(append(app, "Dockerfile", dockerfile)...)))
@@ -252,3 +255,52 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 http.server.HTTPServer(("", 8080), Handler).serve_forever()
 `
+
+// TestOfficialImageGetsWhatTheArchivesHaveBeyondIt: it is made anew weeks after an
+// update. Nothing is replaced while they have no more, and nothing goes back to
+// older packages while they do not answer.
+func TestOfficialImageGetsWhatTheArchivesHaveBeyondIt(t *testing.T) {
+	t.Parallel()
+	b := newOfficialBench(t)
+	const old = "3.0.20-1~deb12u2"
+	b.official([]string{`RUN ["sed", "-i", "` + setVersion("libssl3", old) + `", "/var/lib/dpkg/status"]`}, "debian:bookworm-slim")
+	has := func() string {
+		t.Helper()
+		status, err := b.stack.lists().Status(t.Context(), b.stack.prefix+"base")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range packages.Dpkg(status) {
+			if p.Name == "libssl3" {
+				return p.Version
+			}
+		}
+		return ""
+	}
+	log := b.ensure("base", "apt")
+	now := has()
+	if compareVersions(now, old) <= 0 {
+		t.Fatalf("libssl3 is %s\n%s", now, log)
+	}
+	first := b.stackImage("base")
+	for _, known := range []bool{true, false} { // the second time it is made anew to be compared
+		if changed, log, err := b.refreshed("base"); changed || err != nil {
+			t.Errorf("nothing is newer: %v %v\n%s", changed, err, log)
+		}
+		status, err := b.stack.lists().Status(t.Context(), first.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if known {
+			more := scanResult{changes: []deploy.Change{{Kind: deploy.PackageDeb, Name: "libssl3", New: "99"}}}
+			b.stack.remember([]scanned{{status: status, codename: "bookworm"}}, []scanResult{more})
+		}
+	}
+	b.stack.aptSources = []string{"deb http://127.0.0.1:9/debian {codename} main"}
+	changed, log, err := b.refreshed("base")
+	if changed || err == nil || has() != now {
+		t.Fatalf("silent archives: %v %v, libssl3 is %s\n%s", changed, err, has(), log)
+	}
+	contains(t, log, "debian:bookworm-slim could not be upgraded")
+	contains(t, err.Error(), "its libssl3 "+old+" is older than "+now+" in the image that is here, which stays")
+}

@@ -31,16 +31,13 @@ func (b *Builder) Patch(ctx context.Context, req deploy.PatchRequest, log io.Wri
 			return patched, err
 		}
 	}
-	built, err := b.Build(ctx, anew(req), log)
+	built, err := b.build(ctx, anew(req), log)
 	if err != nil {
 		return deploy.Patched{}, err
 	}
 	patched := deploy.Patched{Built: built, Remedy: "built anew on " + rebuiltOn(from)}
 	if patched.Foreign, err = b.otherBases(ctx, from, built.Image); err != nil {
 		return deploy.Patched{}, err
-	}
-	if !built.Settings.Patch.Layer {
-		return patched, nil
 	}
 	return b.layered(ctx, req, patched, log)
 }
@@ -64,10 +61,11 @@ func (b *Builder) otherBases(ctx context.Context, before origin, image string) (
 
 // anew is the build of the live commit. With updates known, every step runs
 // again: one that installs packages of the app's own would come out of the cache
-// with those of the day it first ran, whenever the base below it is the same.
+// with those of the day it first ran, whenever the base below it is the same. So
+// would packages of an archive that is not asked.
 func anew(req deploy.PatchRequest) deploy.BuildRequest {
 	build := req.BuildRequest
-	build.NoCache = build.NoCache || len(req.Pending.Changes) > 0
+	build.NoCache = build.NoCache || len(req.Pending.Changes)+len(req.Pending.Elsewhere) > 0
 	return build
 }
 
@@ -122,6 +120,8 @@ func (b *Builder) rebase(ctx context.Context, req deploy.PatchRequest, live imag
 	return deploy.Patched{
 		Built:  deploy.Built{Image: made, Settings: req.Live.Settings, What: "laid over " + from.on},
 		Remedy: "the same app laid over the newer " + from.on,
+
+		Unlayered: from.on + " gets them when it is refreshed",
 	}, true, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/docker/docker/api/types/image"
@@ -184,7 +185,7 @@ func TestRebaseAndLayerEndWithTheBuildTimeoutOfTheApp(t *testing.T) {
 	}
 	_, err := b.Patch(t.Context(), req, &lockedBuffer{})
 	late(err)
-	_, err = b.layered(t.Context(), req, deploy.Patched{Built: deploy.Built{Image: live.Image, Settings: live.Settings}}, &lockedBuffer{})
+	_, err = b.lay(t.Context(), req.BuildRequest, deploy.Built{Image: live.Image, Settings: live.Settings}, "bookworm", []string{"a=1"}, []string{"a"}, &lockedBuffer{})
 	late(err)
 }
 
@@ -219,6 +220,7 @@ func TestUpdatesThatABaseDoesNotHaveAreLaidOverTheImage(t *testing.T) {
 		t.Fatalf("changes: %v\n%s", changes, log)
 	}
 	contains(t, patched.Remedy, "updates laid over the image")
+	upgraded := changes[0].New
 	found, err := b.engine.ImageInspect(t.Context(), patched.Image)
 	if err != nil || found.Config.User != "1001" {
 		t.Errorf("the image's user: %v, %v", found.Config.User, err)
@@ -230,6 +232,46 @@ func TestUpdatesThatABaseDoesNotHaveAreLaidOverTheImage(t *testing.T) {
 	}
 	if now, err := b.engine.ImageInspect(t.Context(), again.Image); err != nil || len(now.RootFS.Layers) > len(found.RootFS.Layers) {
 		t.Errorf("layers pile up: %d became %d (%v)", len(found.RootFS.Layers), len(now.RootFS.Layers), err)
+	}
+	// A push of other files brings no old packages back; without the setting it does.
+	next := source("[patch]\nlayer = true\n")
+	next.fs.(fstest.MapFS)["a"] = &fstest.MapFile{Data: []byte("other")}
+	pushed, log := b.build(request(next))
+	contains(t, log, "laying 1 updates over the image")
+	if got := b.version(pushed.Image, "libssl3"); got != upgraded {
+		t.Errorf("after a push libssl3 is %s, was %s\n%s", got, upgraded, log)
+	}
+	// Nor does one fail when the archives do not answer.
+	b.stack.aptSources = []string{"deb http://127.0.0.1:9/debian {codename} main"}
+	next.fs.(fstest.MapFS)["a"] = &fstest.MapFile{Data: []byte("a third")}
+	_, log = b.build(request(next))
+	contains(t, log, "the updates that were laid over what serves are not in this release", "the next patch run lays them over it")
+}
+
+// version is that of a Debian package in an image.
+func (b *bench) version(image, name string) string {
+	b.t.Helper()
+	list, err := b.Packages(b.t.Context(), image)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, p := range list.Packages {
+		if p.Kind == deploy.PackageDeb && p.Name == name {
+			return p.Version
+		}
+	}
+	return ""
+}
+
+func TestImageWithoutAptIsSaidToTakeNoLayer(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	source := files("Dockerfile", "FROM teal/base\nUSER root\n"+
+		`RUN ["sed", "-i", "`+setVersion("libssl3", "3.0.20-1~deb12u2")+`", "/var/lib/dpkg/status"]`+"\nCOPY a /a\n", "a", b.ns, "teal.toml", "[patch]\nlayer = true\n")
+	built, _ := b.build(request(source))
+	patched, changes, log := b.patch(deploy.Release{App: "shop", Number: 1, Image: built.Image, Settings: built.Settings}, request(source))
+	if len(changes) > 0 || patched.Unlayered != "there is no apt-get in it" {
+		t.Errorf("%v %+v\n%s", changes, patched, log)
 	}
 }
 
@@ -261,6 +303,10 @@ func TestPackagesOfTheAppsOwnStepsAreUpdatedOnTheSameBase(t *testing.T) {
 		t.Fatalf("changes: %v\n%s", changes, log)
 	}
 	contains(t, patched.Remedy, "built anew on teal/apt")
+	// The cache has the step twice now; a push gets the newer one.
+	if same, log := b.build(req); b.version(same.Image, "openssl") != changes[0].New {
+		t.Errorf("a push went back to openssl %s\n%s", b.version(same.Image, "openssl"), log)
+	}
 }
 
 func TestWhatCannotBeToldIsSaid(t *testing.T) {
@@ -276,9 +322,10 @@ func TestWhatCannotBeToldIsSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	contains(t, strings.Join(all[0].Unknown, "\n"), "what is out of date in Alpine Linux v3.18")
-	if !all[1].None() {
-		t.Errorf("nothing is in an image from scratch, and %s", all[1])
+	if !all[1].None() || len(all[1].Pushed) != 1 {
+		t.Errorf("an image from scratch has no packages and no base that could be newer: %s, pushed %q", all[1], all[1].Pushed)
 	}
+	contains(t, strings.Join(all[1].Pushed, "\n"), "it has no list of packages")
 	contains(t, strings.Join(all[2].Unknown, "\n"), "the image is gone")
 }
 
@@ -309,5 +356,22 @@ func TestOddImageHidesNothingOfTheOthers(t *testing.T) {
 	}
 	if p := all[2]; len(p.Changes) != 1 || len(p.Unknown) > 0 {
 		t.Errorf("beside odd images: %s", p)
+	}
+}
+
+func TestPackagesOfOtherArchivesAreNotSaidToBeNew(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	const installed = "\nStatus: install ok installed\nMaintainer: x\nDescription: x\nArchitecture: amd64\nVersion: "
+	built, _ := b.build(request(files("Dockerfile", "FROM scratch\nCOPY . /\n", "x", b.ns,
+		"var/lib/dpkg/status", "Package: nodejs"+installed+"99.1.0-1nodesource1\n\nPackage: ours"+installed+"1\n\nPackage: libssl3"+installed+"3.0.1-1\n\n",
+		"etc/os-release", "ID=debian\nVERSION_CODENAME=bookworm\n")))
+	all, err := b.Pending(t.Context(), built.Image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	contains(t, all[0].String(), "1 updates: libssl3", "cannot tell: 2 packages that Debian does not have (nodejs, ours)")
+	if req := anew(deploy.PatchRequest{Pending: deploy.Pending{Elsewhere: all[0].Elsewhere}}); !req.NoCache {
+		t.Error("a step that installs them would come from the cache")
 	}
 }

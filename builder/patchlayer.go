@@ -1,63 +1,172 @@
 package builder
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"regexp"
+	"slices"
 	"strings"
+
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/image"
 
 	"teal/deploy"
 )
 
-// layered lays the updates that the rebuilt image still lacks over it. It always
-// goes on from what the Dockerfile made, never from an earlier layer: the
-// rebuild before it sees to that.
+// layered lays the updates that the rebuilt image still lacks over it, when the app
+// has chosen that. It always goes on from what the Dockerfile made, never from an
+// earlier layer: the rebuild before it sees to that.
 func (b *Builder) layered(ctx context.Context, req deploy.PatchRequest, patched deploy.Patched, log io.Writer) (deploy.Patched, error) {
-	list, err := b.Packages(ctx, patched.Image)
+	release, why, err := b.layerable(ctx, patched.Image)
 	if err != nil {
 		return deploy.Patched{}, err
 	}
-	release := debianRelease(list)
-	if release == "" {
+	patched.Unlayered = why
+	if why != "" || !patched.Settings.Patch.Layer {
 		return patched, nil
 	}
 	wanted, err := b.lacking(ctx, patched, release)
 	if err != nil || len(wanted) == 0 {
 		return patched, err
 	}
-	pristine, err := b.config.Engine.ImageInspect(ctx, patched.Image)
-	if err != nil {
-		return deploy.Patched{}, fmt.Errorf("look at image %s: %w", patched.Image, engineError(ctx, b.config.Engine, err))
-	}
-	ref := b.nameOf(pristine)
-	sources, err := b.stack.sources(ctx, release)
-	if err != nil {
+	if patched.Image, err = b.lay(ctx, req.BuildRequest, patched.Built, release, wanted, wanted, log); err != nil {
 		return deploy.Patched{}, err
 	}
+	patched.Remedy = "updates laid over the image"
+	return patched, nil
+}
+
+// layerable tells of which release of Debian an image is, or why no updates can be
+// laid over it.
+func (b *Builder) layerable(ctx context.Context, image string) (release, why string, err error) {
+	list, err := b.Packages(ctx, image)
+	if err != nil {
+		return "", "", err
+	}
+	if release = debianRelease(list); release == "" {
+		return "", "only Debian's are", nil
+	}
+	switch _, err := b.lists().File(ctx, image, "/usr/bin/apt-get"); {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", "there is no apt-get in it", nil
+	case b.ends(ctx, err) != nil:
+		return "", "", b.ends(ctx, err)
+	}
+	return release, "", nil // a program that is too large to be read is one
+}
+
+// lay makes the image with the updates over it: install is what apt is told,
+// "name" or "name=version"; what they are, "name=version", is noted. What is below
+// stays, it may be an older release's; without one it goes with the next build.
+func (b *Builder) lay(ctx context.Context, req deploy.BuildRequest, built deploy.Built, release string, updates, install []string, log io.Writer) (string, error) {
+	pristine, err := b.config.Engine.ImageInspect(ctx, built.Image)
+	if err != nil {
+		return "", fmt.Errorf("look at image %s: %w", built.Image, engineError(ctx, b.config.Engine, err))
+	}
+	sources, err := b.stack.sources(ctx, release)
+	if err != nil {
+		return "", err
+	}
 	from := originOf(pristine)
-	j := &job{Builder: b, req: req.BuildRequest, log: log, progress: newProgress(log, b.config.MaxLogBytes), bases: from.bases}
-	j.manifest.Settings = patched.Settings
+	j := &job{Builder: b, req: req, log: log, progress: newProgress(log, b.config.MaxLogBytes), bases: from.bases, layer: updates}
+	if from.kind != kindDockerfile {
+		j.plan = &plan{kind: from.kind, on: "scratch"} // it was detected, and is built anew the next time, too
+	}
+	j.manifest.Settings = built.Settings
 	ctx, cancel := j.bounded(ctx)
 	defer cancel()
-	j.progress.say("laying %d updates over the image", len(wanted))
+	j.progress.say("laying %d updates over the image", len(updates))
 	user := ""
 	if pristine.Config != nil {
 		user = pristine.Config.User
 	}
-	made, err := j.solveWritten(ctx,
-		namedFile{"Dockerfile", []byte(layerDockerfile(ref, user, wanted))}, namedFile{"sources.list", []byte(sources)})
-	if err != nil {
-		return deploy.Patched{}, err
+	return j.solveWritten(ctx,
+		namedFile{"Dockerfile", []byte(layerDockerfile(b.nameOf(pristine), user, updates, install))}, namedFile{"sources.list", []byte(sources)})
+}
+
+// layeredAgain lays over what a push made those updates that the app's layer has
+// and it has not: a push brings no old packages back. Where that fails, the log says
+// so and the push goes on; the next patch run makes up for it.
+func (b *Builder) layeredAgain(ctx context.Context, req deploy.BuildRequest, built deploy.Built, log io.Writer) (deploy.Built, error) {
+	image, err := b.layAgain(ctx, req, built, log)
+	switch ends := b.ends(ctx, err); {
+	case ends != nil:
+		return deploy.Built{}, ends
+	case err != nil:
+		newProgress(log, b.config.MaxLogBytes).say("the updates that were laid over what serves are not in this release (%s); the next patch run lays them over it", unwrapped(err.Error()))
+	case image != "":
+		built.Image = image
 	}
-	if made != patched.Image && patched.Image != req.Live.Image {
-		if err := b.RemoveImage(ctx, req.App, patched.Image); err != nil {
-			j.config.Log.Warn("cannot remove the image below a layer of updates", "app", req.App, "error", err)
+	return built, nil
+}
+
+// layAgain is "" when there is nothing to do.
+func (b *Builder) layAgain(ctx context.Context, req deploy.BuildRequest, built deploy.Built, log io.Writer) (image string, err error) {
+	had, err := b.latestLayer(ctx, req.App)
+	if err != nil || len(had) == 0 {
+		return "", err
+	}
+	release, why, err := b.layerable(ctx, built.Image)
+	if err != nil || why != "" {
+		return "", err
+	}
+	updates, err := b.without(ctx, built.Image, had)
+	if err != nil || len(updates) == 0 {
+		return "", err
+	}
+	names := make([]string, len(updates)) // the newest ones: an archive has no others
+	for i, u := range updates {
+		names[i], _, _ = strings.Cut(u, "=")
+	}
+	if image, err = b.lay(ctx, req, built, release, updates, names, log); err != nil {
+		return "", err
+	}
+	if left, err := b.without(ctx, image, updates); err != nil || len(left) > 0 {
+		return "", errors.Join(err, fmt.Errorf("the archives did not bring %s", strings.Join(left, ", ")))
+	}
+	return image, nil
+}
+
+// without gives those of the updates, "name=version", whose package is in the
+// image, and older.
+func (b *Builder) without(ctx context.Context, image string, updates []string) (left []string, err error) {
+	list, err := b.Packages(ctx, image)
+	if err != nil {
+		return nil, err
+	}
+	has := map[string]string{}
+	for _, p := range list.Packages {
+		if p.Kind == deploy.PackageDeb {
+			has[p.Name] = p.Version
 		}
 	}
-	patched.Image = made
-	patched.Remedy = "updates laid over the image"
-	return patched, nil
+	for _, u := range updates {
+		name, version, _ := strings.Cut(u, "=")
+		if is := has[name]; is != "" && compareVersions(is, version) < 0 {
+			left = append(left, u)
+		}
+	}
+	return left, nil
 }
+
+// latestLayer lists as "name=version" the updates of the app's newest image that
+// has a layer of them.
+func (b *Builder) latestLayer(ctx context.Context, app deploy.AppName) ([]string, error) {
+	images, err := b.config.Engine.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(
+		filters.Arg("label", labelNamespace+"="+b.config.Namespace), filters.Arg("label", labelApp+"="+string(app)), filters.Arg("label", labelBuildLayer))})
+	if err != nil || len(images) == 0 {
+		return nil, engineError(ctx, b.config.Engine, err)
+	}
+	newest := slices.MaxFunc(images, func(a, b image.Summary) int { return cmp.Compare(a.Created, b.Created) })
+	return slices.DeleteFunc(strings.Fields(newest.Labels[labelBuildLayer]), func(u string) bool { return !update.MatchString(u) }), nil
+}
+
+// update is a package of Debian's and its version, as apt takes them.
+var update = regexp.MustCompile(`^[a-z0-9][a-z0-9.+-]*=[A-Za-z0-9.+:~-]+$`)
 
 // lacking lists as "name=version" the updates that the rebuilt image does not
 // have. What runs now is no measure: it may have had a layer.
@@ -79,10 +188,10 @@ func (b *Builder) lacking(ctx context.Context, rebuilt deploy.Patched, codename 
 	return wanted, nil
 }
 
-// layerDockerfile installs exactly those versions, as root, and gives the image
+// layerDockerfile installs those packages, as root, and gives the image
 // back to its user. apt's lists are a cache that is emptied of nothing else; the
 // argument has them fetched anew when other updates are wanted.
-func layerDockerfile(ref, user string, wanted []string) string {
+func layerDockerfile(ref, user string, updates, packages []string) string {
 	if user == "" {
 		user = "root"
 	}
@@ -96,9 +205,9 @@ func layerDockerfile(ref, user string, wanted []string) string {
 		"FROM " + ref,
 		"USER root",
 		"ARG DEBIAN_FRONTEND=noninteractive",
-		"ARG TEAL_UPDATES=" + hashOf(wanted...),
+		"ARG TEAL_UPDATES=" + hashOf(updates...),
 		mounts + execForm(update...),
-		mounts + execForm(append(install, wanted...)...),
+		mounts + execForm(append(install, packages...)...),
 		"USER " + user,
 	}
 	return strings.Join(lines, "\n") + "\n"

@@ -136,9 +136,23 @@ func (b *Builder) askArchives(ctx context.Context, looks []look) error {
 		if found[n].unknown != "" {
 			looks[i].Unknown = append(looks[i].Unknown, found[n].unknown)
 		}
+		looks[i].elsewhere(found[n].foreign)
 		n++
 	}
 	return nil
+}
+
+// elsewhere notes packages of archives that are not asked, such as a language's own.
+func (l *look) elsewhere(names []string) {
+	if len(names) == 0 {
+		return
+	}
+	l.Elsewhere = names
+	few := slices.Clone(names[:min(3, len(names))])
+	if len(names) > len(few) {
+		few = append(few, "…")
+	}
+	l.Unknown = append(l.Unknown, fmt.Sprintf("%d packages that Debian does not have (%s)", len(names), deploy.Clean(strings.Join(few, ", "), 200)))
 }
 
 // stackBelow names the stack images that the images stand on.
@@ -164,7 +178,7 @@ func (b *Builder) stackDatabases(ctx context.Context, looks []look) (all []scann
 			return nil, engineError(ctx, b.config.Engine, err)
 		}
 		if status != nil {
-			all = append(all, scanned{status: status, codename: b.config.DebianSuite})
+			all = append(all, scanned{status: status, codename: b.stack.releaseOf(ctx, name)})
 		}
 	}
 	return all, nil
@@ -266,6 +280,9 @@ func (s *Stack) lists() packages.Reader {
 // pushed says what an image holds that comes with the app's own lock files, and
 // which Go its program was made with.
 func pushed(list deploy.Inventory) (all []string) {
+	if len(list.Packages) == 0 && list.System == "" {
+		return []string{"what is in it beyond its base images, since it has no list of packages"}
+	}
 	modules := list.Of(deploy.PackageGo)
 	for _, p := range list.Packages {
 		if p.Kind == deploy.PackageGo && p.Name == "stdlib" {

@@ -36,7 +36,8 @@ type scanned struct {
 // scanResult is what is out of date in it.
 type scanResult struct {
 	changes []deploy.Change
-	unknown string // why that can't be told
+	foreign []string // packages of which the archives do not have that version, nor a newer one
+	unknown string   // why that can't be told
 }
 
 // scan asks apt, in one container for all, what it would upgrade in images with
@@ -222,7 +223,29 @@ func (c *scanner) simulate(ctx context.Context, n int, a scanned) (scanResult, e
 	if code != 0 {
 		return scanResult{unknown: "apt makes no sense of its packages: " + deploy.Clean(lastLine(said), 200)}, nil
 	}
-	return scanResult{changes: parseInst(out)}, nil
+	found := scanResult{changes: parseInst(out)}
+	list := append([]string{"apt"}, aptOptions(a.codename)[1:]...)
+	if out, said, code, err = c.run(ctx, append(list, "-o", "Dir::State::status=/"+file, "list", "--installed")); err != nil {
+		return scanResult{}, err
+	}
+	if code != 0 {
+		return scanResult{unknown: "which of its packages come from elsewhere: " + deploy.Clean(lastLine(said), 200)}, nil
+	}
+	found.foreign = parseLocal(out)
+	return found, nil
+}
+
+// parseLocal reads what apt list says is installed and comes from none of the
+// archives, in lines such as
+//
+//	nodejs/now 20.11.0-1nodesource1 amd64 [installed,local]
+func parseLocal(out string) (names []string) {
+	for line := range strings.Lines(out) {
+		if name, rest, ok := strings.Cut(line, "/"); ok && strings.HasSuffix(strings.TrimSpace(rest), ",local]") {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func lastLine(said string) string {

@@ -54,7 +54,7 @@ func (s *Stack) debian(ctx context.Context, p *progress, name string, variant []
 	files := append([]namedFile{{bundlePath, bundle}}, further...)
 	digest, err := s.remoteDigest(ctx, s.debianImage)
 	if err == nil {
-		return s.debianOf(digest, files), nil
+		return s.debianOf(ctx, name, digest, files)
 	}
 	if err := s.keep(ctx, name, s.debianImage, err); err != nil {
 		return nil, err
@@ -68,24 +68,14 @@ func (s *Stack) debian(ctx context.Context, p *progress, name string, variant []
 }
 
 // debianOf goes on from the official image.
-func (s *Stack) debianOf(digest string, files []namedFile) *product {
-	return &product{
-		packages: hashOf(digest, contentsOf(files)),
-		source:   s.debianImage,
-		official: s.debianImage,
-		install: func(ctx context.Context, ref string, labels map[string]string, p *progress) error {
-			p.say("pulling %s", s.debianImage)
-			if err := s.pull(ctx, s.debianImage); err != nil {
-				return err
-			}
-			lines := []string{"FROM " + s.debianImage}
-			for _, f := range files {
-				lines = append(lines, fmt.Sprintf("COPY --chmod=%o %s /%s", modeOf(f), f.name, f.name))
-			}
-			context := append([]namedFile{{"Dockerfile", []byte(strings.Join(lines, "\n") + "\n")}}, files...)
-			return s.build(ctx, ref, labels, p, context...)
-		},
-	}
+func (s *Stack) debianOf(ctx context.Context, name, digest string, files []namedFile) (*product, error) {
+	return s.upgraded(ctx, name, s.debianImage, digest, func(upgrade ...string) string {
+		lines := append([]string{"FROM " + s.debianImage}, upgrade...)
+		for _, f := range files {
+			lines = append(lines, fmt.Sprintf("COPY --chmod=%o %s /%s", modeOf(f), f.name, f.name))
+		}
+		return strings.Join(lines, "\n") + "\n"
+	}, files...)
 }
 
 // modeOf lets a script be executed.

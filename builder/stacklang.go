@@ -127,7 +127,7 @@ func (s *Stack) prepareLanguage(ctx context.Context, p *progress, l language, ve
 	o := l.officialImage(s.prefix, version, build)
 	digest, err := s.remoteDigest(ctx, o.ref)
 	if err == nil {
-		return s.fromOfficial(l, o, digest), nil
+		return s.fromOfficial(ctx, l.recipe(version, build).name, l, o, digest)
 	}
 	if err := s.keep(ctx, l.recipe(version, build).name, o.ref, err); err != nil {
 		return nil, err

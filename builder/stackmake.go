@@ -46,6 +46,9 @@ func (s *Stack) replace(ctx context.Context, r recipe, p *progress) (replaced bo
 			return false, err
 		}
 		defer drop()
+		if err := s.neverBack(ctx, old, product); err != nil {
+			return false, err
+		}
 	}
 	s.checked[r.name] = s.now()
 	if old.Config != nil && old.Config.Labels[labelPackages] == product.packages {
@@ -123,6 +126,7 @@ func (s *Stack) candidate(ctx context.Context, ref string, product *product, p *
 		drop()
 		return nil, engineError(ctx, s.engine, err)
 	}
+	product.status = status
 	product.packages = hashOf(product.script, dpkgList(status), string(version))
 	if v := strings.TrimSpace(string(version)); v != "" {
 		product.source = v + "; " + product.source

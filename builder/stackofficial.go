@@ -23,17 +23,21 @@ func (l language) officialImage(prefix, version string, build bool) official {
 }
 
 // fromOfficial lays over the official image what generated Dockerfiles count on.
-func (s *Stack) fromOfficial(l language, o official, digest string) *product {
-	script := strings.Join(l.fromOfficial(o), "\n") + "\n"
+func (s *Stack) fromOfficial(ctx context.Context, name string, l language, o official, digest string) (*product, error) {
+	bundle, err := caBundle(s.caFile)
+	if err != nil {
+		return nil, err
+	}
+	ca := namedFile{"ca.crt", bundle}
+	if !o.build && !l.aside {
+		return s.upgraded(ctx, name, o.ref, digest, func(upgrade ...string) string { return l.fromOfficial(o, upgrade...) }, ca)
+	}
+	script := l.fromOfficial(o)
 	p := &product{source: o.ref, official: o.ref, packages: hashOf(script, digest)}
 	if l.aside { // the rest is Debian's, and what that is shows only when it is made
 		p.packages, p.script = "", script+digest
 	}
 	p.install = func(ctx context.Context, ref string, labels map[string]string, p *progress) error {
-		bundle, err := caBundle(s.caFile)
-		if err != nil {
-			return err
-		}
 		refs := []string{o.ref}
 		if o.build && l.beside != "" {
 			refs = append(refs, l.beside)
@@ -44,15 +48,21 @@ func (s *Stack) fromOfficial(l language, o official, digest string) *product {
 				return err
 			}
 		}
-		return s.buildWith(ctx, ref, labels, s.asOf(), p, namedFile{"Dockerfile", []byte(script)}, namedFile{"ca.crt", bundle})
+		return s.buildWith(ctx, ref, labels, s.asOf(), p, namedFile{"Dockerfile", []byte(script)}, ca)
 	}
-	return p
+	return p, nil
 }
 
 // fromOfficial is the Dockerfile. Entry points of official images are scripts
 // that guess what the command means, and images of Debian's packages have none.
-func (l language) fromOfficial(o official) []string {
-	lines := []string{"FROM " + o.ref, "COPY ca.crt /" + bundlePath, "ENTRYPOINT []"}
+// An upgrade may need the certificate authorities, and may bring its own.
+func (l language) fromOfficial(o official, upgrade ...string) string {
+	const bundle = "COPY ca.crt /" + bundlePath
+	lines := []string{"FROM " + o.ref, bundle}
+	if len(upgrade) > 0 {
+		lines = append(append(lines, upgrade...), bundle)
+	}
+	lines = append(lines, "ENTRYPOINT []")
 	if l.aside {
 		from := "base"
 		if o.build {
@@ -63,7 +73,7 @@ func (l language) fromOfficial(o official) []string {
 	if l.over != nil {
 		lines = append(lines, l.over(o)...)
 	}
-	return append(lines, l.finish()...)
+	return strings.Join(append(lines, l.finish()...), "\n") + "\n"
 }
 
 // asOf are the build arguments by which packages are looked up anew: the value

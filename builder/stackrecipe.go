@@ -28,9 +28,11 @@ type product struct {
 	packages string
 	// script is part of packages when those are read off a candidate.
 	script string
+	status []byte // dpkg's of the candidate
 	source string
 	// official is the image of a registry that it is made from; "": there is none.
 	official string
+	behind   bool // the official image could not be upgraded: see upgraded
 	// install makes the image with the labels and gives it the name, tag included.
 	install func(ctx context.Context, ref string, labels map[string]string, p *progress) error
 	close   func() // removes what prepare left; may be nil

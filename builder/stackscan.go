@@ -14,22 +14,9 @@ const scanImage = "apt"
 // newer for it: asking takes seconds, making it anew half a minute and more. nil:
 // that can't be told, or it is not so.
 func (s *Stack) upToDate(ctx context.Context, name string, hash func(packages string) string) (*product, error) {
-	found, err := s.engine.ImageInspect(ctx, s.prefix+tagged(name))
-	if errdefs.IsNotFound(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, engineError(ctx, s.engine, err)
-	}
-	if missing, err := s.missing(ctx, []recipe{{name: scanImage}}); err != nil || len(missing) > 0 {
+	same, status, err := s.madeAs(ctx, name, hash)
+	if err != nil || same == nil {
 		return nil, err
-	}
-	status, err := s.lists().Status(ctx, found.ID)
-	if err != nil {
-		return nil, engineError(ctx, s.engine, err)
-	}
-	if found.Config == nil || found.Config.Labels[labelPackages] != hash(dpkgList(status)) {
-		return nil, nil // from a registry, or made in another way
 	}
 	results, err := s.scanReady(ctx, []scanned{{status: status, codename: s.debianSuite}})
 	switch {
@@ -38,5 +25,28 @@ func (s *Stack) upToDate(ctx context.Context, name string, hash func(packages st
 	case err != nil || results[0].unknown != "" || len(results[0].changes) > 0:
 		return nil, nil // making it finds out, or says what is wrong
 	}
-	return &product{packages: found.Config.Labels[labelPackages], source: found.Config.Labels[labelSource]}, nil
+	return same, nil
+}
+
+// madeAs gives the stack image of that name as it is, with its package database,
+// when it was made in the way that hash knows it by and it can be looked at. nil:
+// that is not so.
+func (s *Stack) madeAs(ctx context.Context, name string, hash func(packages string) string) (same *product, status []byte, err error) {
+	found, err := s.engine.ImageInspect(ctx, s.prefix+tagged(name))
+	if errdefs.IsNotFound(err) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, engineError(ctx, s.engine, err)
+	}
+	if missing, err := s.missing(ctx, []recipe{{name: scanImage}}); err != nil || len(missing) > 0 {
+		return nil, nil, err
+	}
+	if status, err = s.lists().Status(ctx, found.ID); err != nil {
+		return nil, nil, engineError(ctx, s.engine, err)
+	}
+	if found.Config == nil || found.Config.Labels[labelPackages] != hash(dpkgList(status)) {
+		return nil, nil, nil // from a registry, or made in another way
+	}
+	return &product{packages: found.Config.Labels[labelPackages], source: found.Config.Labels[labelSource]}, status, nil
 }

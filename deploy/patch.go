@@ -52,6 +52,9 @@ type Pending struct {
 	Pushed []string `json:"pushed,omitempty"`
 	// Unknown says what can't be told, one line each.
 	Unknown []string `json:"unknown,omitempty"`
+	// Elsewhere names packages of archives that are not asked, which Unknown tells
+	// of too: only a build without cache brings them up to date.
+	Elsewhere []string `json:"elsewhere,omitempty"`
 	// Remedy is what a patch run would do: "rebase onto teal/python".
 	Remedy string `json:"remedy"`
 	// Stack is what the image stands on: apps with the same one fail alike.
@@ -124,6 +127,9 @@ type Patched struct {
 	// Foreign: it stands on another base image than the live one, whose content no
 	// list may name.
 	Foreign bool
+	// Unlayered says why no updates can be laid over the image ([patch] layer); "":
+	// they can.
+	Unlayered string
 }
 
 // patch brings up a release that differs from the live one by updates alone.
@@ -293,8 +299,11 @@ func stale(p Pending, patched Patched) string {
 	}
 	text := fmt.Sprintf("%s, it holds the same packages, although there are %d updates (%s): neither the base image nor the app's own steps bring them",
 		patched.Remedy, len(p.Changes), Brief(p.Changes))
-	if !patched.Settings.Patch.Layer {
-		text += "; [patch] layer = true in teal.toml lays them over the image of a Dockerfile"
+	switch {
+	case patched.Unlayered != "":
+		text += ", nor can they be laid over the image: " + patched.Unlayered
+	case !patched.Settings.Patch.Layer:
+		text += "; [patch] layer = true in teal.toml lays them over the image"
 	}
 	return text
 }

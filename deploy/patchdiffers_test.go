@@ -1,6 +1,9 @@
 package deploy
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestBuildAnewShipsNothingOnlyBecauseSomethingCouldNotBeTold(t *testing.T) {
 	live := Release{Image: "sha256:old"}
@@ -30,6 +33,24 @@ func TestBuildAnewShipsNothingOnlyBecauseSomethingCouldNotBeTold(t *testing.T) {
 	} {
 		if got := differs(live, Patched{Built: Built{Image: c.image}, Foreign: c.foreign}, c.before, c.changes, c.pending); got != c.want {
 			t.Errorf("%s: %t, not %t", c.name, got, c.want)
+		}
+	}
+}
+
+func TestLayerIsAdvisedWhereOneCanBeLaid(t *testing.T) {
+	t.Parallel()
+	pending := Pending{Changes: []Change{{Kind: PackageDeb, Name: "openssl", Old: "1", New: "2"}}}
+	for _, c := range []struct {
+		patched Patched
+		advised bool
+		said    string
+	}{
+		{Patched{}, true, "[patch] layer = true in teal.toml lays them over the image"},
+		{Patched{Built: Built{Settings: Settings{Patch: PatchSettings{Layer: true}}}}, false, "neither the base image nor the app's own steps bring them"},
+		{Patched{Unlayered: "there is no apt-get in it"}, false, ", nor can they be laid over the image: there is no apt-get in it"},
+	} {
+		if got := stale(pending, c.patched); strings.Contains(got, "layer = true") != c.advised || !strings.HasSuffix(got, c.said) {
+			t.Errorf("%+v: %q", c.patched, got)
 		}
 	}
 }
