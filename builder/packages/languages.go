@@ -72,7 +72,7 @@ func (b *box) homes(ctx context.Context) []string {
 	}
 	all := []string{path.Clean("/" + b.config.WorkingDir)}
 	for _, word := range b.words() {
-		if program.MatchString(word) {
+		if interpreted.MatchString(word) {
 			all = append(all, path.Dir(b.within(word)))
 		}
 	}
@@ -91,8 +91,8 @@ func (b *box) homes(ctx context.Context) []string {
 	return b.homesThere
 }
 
-// program matches what an interpreter is given to run.
-var program = regexp.MustCompile(`\.(js|mjs|cjs|ts|py|rb|ru|php|jar|war)$`)
+// interpreted matches what an interpreter is given to run.
+var interpreted = regexp.MustCompile(`\.(js|mjs|cjs|ts|py|rb|ru|php|jar|war)$`)
 
 // speaks tells whether the image can run programs of a language: it or the system
 // has its runtime, or the command calls it.

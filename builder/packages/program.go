@@ -50,7 +50,7 @@ func (b *box) lookup(ctx context.Context, word string) string {
 	if strings.Contains(word, "/") {
 		return b.within(word)
 	}
-	if !command.MatchString(word) || program.MatchString(word) {
+	if !programName.MatchString(word) || interpreted.MatchString(word) {
 		return ""
 	}
 	dirs := b.variable("PATH")
@@ -68,8 +68,8 @@ func (b *box) lookup(ctx context.Context, word string) string {
 	return ""
 }
 
-// command matches what a program in PATH may be called.
-var command = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+-]*$`)
+// programName matches what a program in PATH may be called.
+var programName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+-]*$`)
 
 // program lists the modules or crates of one program; nothing when it is neither
 // of Go nor of Rust.
