@@ -152,7 +152,7 @@ func (b *box) silent(ctx context.Context, found deploy.Inventory) (all []string)
 				continue
 			}
 			said[f.kind] = true
-			all = append(all, fmt.Sprintf("which %s the app has: %s/%s names some, and none was found", f.words, home, f.name))
+			all = append(all, fmt.Sprintf("which %s the app has: %s/%s names some, and none was found beside the system's", f.words, home, f.name))
 		}
 	}
 	return all

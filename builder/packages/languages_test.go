@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/zlib"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -81,23 +82,25 @@ func TestPythonPackagesAreListedOnceBesideTheSystems(t *testing.T) {
 	about := func(name string) string { return "Metadata-Version: 2.1\nName: " + name + "\nVersion: 1.0\n" }
 	list := s.read(s.image(map[string]string{
 		"etc/os-release": debian, "var/lib/dpkg/status": "Package: python3-six\nStatus: install ok installed\nVersion: 1.16-4\nArchitecture: all\n",
-		"usr/lib/python3/dist-packages/six-1.16.egg-info/PKG-INFO":               about("six"),
-		"usr/lib/python3/dist-packages/yaml-1.dist-info/METADATA":                about("yaml"),
-		"usr/lib/python3/dist-packages/yaml-1.dist-info/INSTALLER":               "debian\n",
-		"usr/lib/python3/dist-packages/forced-1.dist-info/METADATA":              about("forced"),
-		"usr/lib/python3/dist-packages/forced-1.dist-info/INSTALLER":             "pip\n",
-		"usr/local/lib/python3.11/dist-packages/Flask-3.dist-info/METADATA":      about("Flask"),
-		"usr/local/lib/python3.11/dist-packages/old-1.egg-info":                  about("old"),
-		"usr/local/lib/python3.11/dist-packages/egg-1.egg-info/PKG-INFO":         about("egg"),
-		"usr/local/lib/python3.11/dist-packages/flask/x-1.dist-info/METADATA":    about("no"),
-		"usr/lib/python3.12/site-packages/alpine-1.dist-info/METADATA":           about("alpine"),
-		"usr/lib/python3.12/site-packages/pipped-1.dist-info/METADATA":           about("pipped"),
-		"usr/lib/python3.12/site-packages/pipped-1.dist-info/INSTALLER":          "uv",
-		"opt/own/lib/python3.12/site-packages/in_venv-1.dist-info/METADATA":      about("in_venv"),
-		"root/.local/lib/python3.11/site-packages/of_user-1.dist-info/METADATA":  about("of_user"),
-		"root/.local/lib/python3.11/site-packages/of_user-1.dist-info/INSTALLER": "pip",
-	}, "ENV VIRTUAL_ENV=/opt/own", `CMD ["gunicorn", "shop:app"]`))
-	if got := named(list, deploy.PackagePyPI); got != "egg 1.0, flask 1.0, forced 1.0, in_venv 1.0, of_user 1.0, old 1.0, pipped 1.0" || len(list.Unknown) != 0 {
+		"usr/lib/python3/dist-packages/six-1.16.egg-info/PKG-INFO":                 about("six"),
+		"usr/lib/python3/dist-packages/yaml-1.dist-info/METADATA":                  about("yaml"),
+		"usr/lib/python3/dist-packages/yaml-1.dist-info/INSTALLER":                 "debian\n",
+		"usr/lib/python3/dist-packages/forced-1.dist-info/METADATA":                about("forced"),
+		"usr/lib/python3/dist-packages/forced-1.dist-info/INSTALLER":               "pip\n",
+		"usr/local/lib/python3.11/dist-packages/Flask-3.dist-info/METADATA":        about("Flask"),
+		"usr/local/lib/python3.11/dist-packages/old-1.egg-info":                    about("old"),
+		"usr/local/lib/python3.11/dist-packages/egg-1.egg-info/PKG-INFO":           about("egg"),
+		"usr/local/lib/python3.11/dist-packages/flask/x-1.dist-info/METADATA":      about("no"),
+		"usr/lib/python3.12/site-packages/alpine-1.dist-info/METADATA":             about("alpine"),
+		"usr/lib/python3.12/site-packages/pipped-1.dist-info/METADATA":             about("pipped"),
+		"usr/lib/python3.12/site-packages/pipped-1.dist-info/INSTALLER":            "uv",
+		"opt/own/lib/python3.12/site-packages/in_venv-1.dist-info/METADATA":        about("in_venv"),
+		"root/.local/lib/python3.11/site-packages/of_user-1.dist-info/METADATA":    about("of_user"),
+		"root/.local/lib/python3.11/site-packages/of_user-1.dist-info/INSTALLER":   "pip",
+		"home/ann/.local/lib/python3.11/site-packages/of_ann-1.dist-info/METADATA": about("of_ann"),
+		"app/libs/target-1.dist-info/METADATA":                                     about("target"),
+	}, "ENV VIRTUAL_ENV=/opt/own PYTHONPATH=/none:/app/libs", "USER ann", `CMD ["gunicorn", "shop:app"]`))
+	if got := named(list, deploy.PackagePyPI); got != "egg 1.0, flask 1.0, forced 1.0, in_venv 1.0, of_ann 1.0, of_user 1.0, old 1.0, pipped 1.0, target 1.0" || len(list.Unknown) != 0 {
 		t.Errorf("%q %q", got, list.Unknown)
 	}
 }
@@ -174,6 +177,43 @@ func TestLibrariesInAndBesideJarsAreListed(t *testing.T) {
 		if got := named(list, deploy.PackageMaven); got != c.want || len(list.Unknown) != 0 {
 			t.Errorf("%s: %q %q", c.command, got, list.Unknown)
 		}
+	}
+}
+
+// TestJarThatUnpacksToGigabytesIsNamedAndNotUnpacked: nor is one whose directory
+// has more entries than are held in memory.
+func TestJarThatUnpacksToGigabytesIsNamedAndNotUnpacked(t *testing.T) {
+	var bomb bytes.Buffer
+	w := zip.NewWriter(&bomb)
+	zeros := make([]byte, 1<<20)
+	for n := range 13 {
+		f, err := w.Create(fmt.Sprintf("lib/a-%d.jar", n))
+		for range maxInnerJar>>20 + 2 {
+			if err == nil {
+				_, err = f.Write(zeros)
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := w.Create("lib/nameless.jar")
+	if err == nil {
+		_, err = f.Write(zeros)
+	}
+	if err = errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	found, err := readJar("app.jar", &bomb)
+	if len(found) != 13 || found[0].Name != "a" || err == nil || !strings.Contains(err.Error(), "lib/nameless.jar") {
+		t.Errorf("%d found, %v", len(found), err)
+	}
+	files := map[string]string{}
+	for n := range 20_000 {
+		files[fmt.Sprintf("%01000d", n)] = ""
+	}
+	if found, err := readJar("app.jar", strings.NewReader(zipped(t, files))); len(found) != 0 || !errors.Is(err, ErrTooLarge) {
+		t.Errorf("%d found, %v", len(found), err)
 	}
 }
 

@@ -40,6 +40,14 @@ func (b *box) sitePackages(ctx context.Context, inSystem bool) (all []string) {
 	if dir := b.variable("VIRTUAL_ENV"); dir != "" {
 		prefixes = append(prefixes, b.within(dir))
 	}
+	if user, _, _ := strings.Cut(b.config.User, ":"); strings.Trim(user, "0123456789") != "" { // pip install --user
+		prefixes = append(prefixes, b.within("/home/"+user+"/.local"))
+	}
+	for i, dir := range strings.Split(b.variable("PYTHONPATH"), ":") { // pip install --target
+		if dir != "" && i < maxHomes && b.exists(ctx, b.within(dir)) {
+			all = append(all, b.within(dir))
+		}
+	}
 	seen := map[string]bool{}
 	for _, prefix := range prefixes {
 		if seen[prefix] || !b.exists(ctx, prefix+"/lib") {
