@@ -77,7 +77,7 @@ func TestPusherMayThinkBeforeHeSends(t *testing.T) {
 
 func TestNothingIsSentAfterTheReport(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, limits(func(l *Limits) { l.SidebandKeepalive, l.Receive = 20*time.Millisecond, 500*time.Millisecond }))
+	w := newWorld(t, limits(func(l *Limits) { l.SidebandKeepalive, l.Receive = 20*time.Millisecond, 3*time.Second }))
 	w.addApp("shop")
 	s := w.dial("anna").receivePack("shop")
 	s.command(noHash, strings.Repeat("ab", 20), "refs/heads/other", usualCaps)

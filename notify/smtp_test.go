@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -298,19 +299,7 @@ func connectionsTo(t *testing.T, l net.Listener) (n int) {
 // sink starts postfix's smtp-sink with faults, and gives its port.
 func sink(t *testing.T, faults ...string) int {
 	t.Helper()
-	for range 5 {
-		if port := freePort(t); listensAsSink(t, port, faults) {
-			return port
-		}
-	}
-	t.Fatal("smtp-sink ended at once, five times")
-	return 0
-}
-
-// listensAsSink starts smtp-sink on the port. False: it ended at once, as when
-// somebody has taken the port meanwhile.
-func listensAsSink(t *testing.T, port int, faults []string) bool {
-	t.Helper()
+	port := freePort(t)
 	args := append([]string{}, faults...)
 	if os.Getuid() == 0 {
 		args = append(args, "-u", "nobody")
@@ -323,33 +312,38 @@ func listensAsSink(t *testing.T, port int, faults []string) bool {
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("the package postfix brings smtp-sink: %v", err)
 	}
-	ended := make(chan struct{})
-	go func() { defer close(ended); _ = cmd.Wait() }()
-	t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
-	late := time.After(time.Minute)
-	for {
-		select {
-		case <-ended:
-			return false
-		case <-late:
-			t.Fatal("smtp-sink did not listen within a minute")
-		case <-time.After(10 * time.Millisecond):
-		}
-		if conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
 			_ = conn.Close()
-			return true
+			return port
 		}
 	}
+	t.Fatal("smtp-sink did not listen within a minute")
+	return 0
 }
 
+// freePort gives a port that refuses connections until somebody who is told of
+// it listens there: it stays bound, so that the system gives it to nobody else.
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Cleanup(func() { _ = syscall.Close(fd) })
+	if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	name, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name.(*syscall.SockaddrInet4).Port
 }
 
 func TestPermanentIsOnlyWhatTheServerSaysOfTheMail(t *testing.T) {

@@ -389,10 +389,7 @@ func TestH2CFaultsAreToldApart(t *testing.T) {
 	if b, err := io.ReadAll(resp.Body); err == nil {
 		t.Errorf("an answer that broke off came whole: %d bytes", len(b))
 	}
-	dead := listen(t)
-	addr := dead.Addr().String()
-	dead.Close()
-	r.pointH2C(instanceAt(2, addr))
+	r.pointH2C(deadInstance(t, 2))
 	if status, _ := get(t, client, "http://shop.test/"); status != 503 {
 		t.Errorf("an app that is not there gives %d", status)
 	}
@@ -400,10 +397,7 @@ func TestH2CFaultsAreToldApart(t *testing.T) {
 
 func TestH2CRequestGoesToTheOtherInstanceWhenOneRefuses(t *testing.T) {
 	r := startRouter(t, Config{})
-	dead := listen(t)
-	gone := instanceAt(1, dead.Addr().String())
-	dead.Close()
-	r.pointH2C(gone, startH2C(t, 1, func(_ http.ResponseWriter, q *http.Request) { io.Copy(io.Discard, q.Body) }))
+	r.pointH2C(deadInstance(t, 1), startH2C(t, 1, func(_ http.ResponseWriter, q *http.Request) { io.Copy(io.Discard, q.Body) }))
 	client := r.client()
 	for i := range 50 {
 		resp, err := client.Post("http://shop.test/", "text/plain", io.MultiReader(strings.NewReader(strings.Repeat("a", 40_000))))

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"teal/deploy"
 )
@@ -57,10 +58,7 @@ func serveApp(addr string) {
 // startProcess runs an app as a process; kill ends it the hard way.
 func startProcess(t *testing.T, release int) (in deploy.Instance, kill func()) {
 	t.Helper()
-	l := listen(t)
-	addr := l.Addr().String()
-	l.Close()
-	return startProcessAt(t, release, addr)
+	return startProcessAt(t, release, deadAddr(t))
 }
 
 func startProcessAt(t *testing.T, release int, addr string) (in deploy.Instance, kill func()) {
@@ -100,6 +98,28 @@ func listen(t testing.TB) net.Listener {
 		t.Fatal(err)
 	}
 	return l
+}
+
+// deadAddr gives an address that refuses connections until somebody who is told
+// of it listens there: it stays bound, so that the system gives it to nobody else.
+func deadAddr(t testing.TB) string {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", name.(*unix.SockaddrInet4).Port)
 }
 
 func startRouter(t *testing.T, c Config) *testRouter {

@@ -15,9 +15,7 @@ import (
 
 // deadInstance is one whose port refuses.
 func deadInstance(t testing.TB, release int) deploy.Instance {
-	l := listen(t)
-	defer l.Close()
-	return instanceAt(release, l.Addr().String())
+	return instanceAt(release, deadAddr(t))
 }
 
 func TestRefusedConnectionIsRetriedOnTheRouteOfNow(t *testing.T) {
