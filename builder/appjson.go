@@ -167,14 +167,13 @@ func (d *declared) takeScripts(scripts map[string]json.RawMessage) error {
 			d.note("app.json: scripts.dokku.%s is not used", deploy.Clean(name, 40))
 		}
 	}
-	var before []string
-	for _, line := range []string{strings.TrimSpace(dokku["predeploy"]), lines["release"]} {
-		if line != "" {
-			before = append(before, line)
-			d.note("app.json: before the release is live: %s", deploy.Clean(line, 120))
-		}
+	if line := strings.TrimSpace(dokku["predeploy"]); line != "" {
+		d.predeploy = parts(line)
 	}
-	d.release = append(before, d.release...)
+	if line := lines["release"]; line != "" {
+		d.note("app.json: before the release is live: %s", deploy.Clean(line, 120))
+		d.release = append([]string{line}, d.release...)
+	}
 	d.after("postdeploy", deploy.CronDeploy, dokku["postdeploy"])
 	d.after("first-postdeploy", deploy.CronFirstDeploy, lines["postdeploy"])
 	return nil

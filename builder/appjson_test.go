@@ -23,6 +23,7 @@ func declaredOf(t *testing.T, source fsSource, set ...string) (deploy.Settings, 
 	if err == nil {
 		err = d.complete()
 		d.standBy()
+		d.predeployed(false)
 		d.settle(&s, nil)
 	}
 	return s, d.notes, err

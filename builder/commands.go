@@ -3,6 +3,7 @@ package builder
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -43,10 +44,15 @@ func (j *job) commands() (all []command) {
 	if argv := j.manifest.Settings.Release; len(argv) > 0 {
 		add("", argv, "the release command of %s", manifestName)
 	} else {
+		for _, line := range d.predeploy {
+			if !slices.Contains(j.tree.predeploy, line) {
+				add(line, nil, "scripts.dokku.predeploy of app.json")
+			}
+		}
 		for _, line := range d.release {
 			add(line, nil, "the release command of the %s", d.releaseFrom)
 		}
-		if len(d.release) > 1 {
+		if len(d.predeploy)+len(d.release) > 1 {
 			add("", []string{"/bin/sh"}, "a release command of several lines")
 		}
 	}

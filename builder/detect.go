@@ -56,6 +56,8 @@ type tree struct {
 	work workspace         // modules of a go.work, which stands in for the go.mod at the root
 	// commands are all that the app declares, web among them.
 	commands []command
+	// predeploy are lines of app.json's that build assets, for the build to do.
+	predeploy []string
 	// keep tells whether a build gets the file; nil: it gets all.
 	keep func(path string) bool
 	// online tells whether a container registry answers, so that every version of

@@ -15,6 +15,7 @@ type nodeApp struct {
 	manager nodeManager
 	line    string          // "24"
 	build   string          // the name of the build script; "" for none
+	more    []string        // scripts that run after it
 	keep    string          // a development dependency that the app runs with; "": none
 	tools   map[string]bool // package managers that commands need where the app runs: "npm"
 	tokens  []string
@@ -64,6 +65,14 @@ func detectNode(ctx context.Context, t *tree) (*plan, error) {
 	p.why = append(p.why, why)
 	if a.keep = a.runsWith(); a.keep != "" {
 		p.why = append(p.why, "devDependencies stay in the image: what runs names "+deploy.Clean(a.keep, 60)+", which is one of them")
+	}
+	for _, line := range t.predeploy {
+		switch script := assetScript(line); {
+		case !a.pkg.has(script):
+			a.wants(line)
+		case script != a.build:
+			a.more = append(a.more, script)
+		}
 	}
 	for _, c := range t.commands {
 		a.wants(a.resolve(c.text()))

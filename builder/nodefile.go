@@ -47,7 +47,8 @@ func (a *nodeApp) pageDockerfile(tool pageTool) string {
 // installed writes the stage that has the packages, and what scripts.build makes.
 func (a *nodeApp) installed(d *dockerfile) (packages, built bool) {
 	packages = len(a.pkg.Dependencies)+len(a.pkg.DevDependencies) > 0 || a.pkg.Workspaces != nil || a.tools["yarn"] || a.tools["pnpm"] || a.tools["bun"]
-	if !packages && a.build == "" {
+	builds := append(present(a.build), a.more...)
+	if !packages && len(builds) == 0 {
 		return false, false
 	}
 	a.prepare(d)
@@ -55,17 +56,17 @@ func (a *nodeApp) installed(d *dockerfile) (packages, built bool) {
 	switch {
 	case a.keep != "":
 		install = a.manager.install
-	case a.build != "" || a.hasHooks():
+	case len(builds) > 0 || a.hasHooks():
 		install, prune = a.manager.install, a.manager.prune
 	}
-	if a.build == "" && !a.wholeTree() {
+	if len(builds) == 0 && !a.wholeTree() {
 		a.packages(d, present(install, prune, "mkdir -p node_modules")...)
 		return true, false
 	}
 	a.packages(d, install)
 	a.sources(d)
-	if a.build != "" {
-		d.add("RUN " + a.run(a.build))
+	for _, script := range builds {
+		d.add("RUN " + a.run(script))
 	}
 	if prune != "" {
 		d.withTokens(a.tokens, a.manager.name, a.manager.cache, prune)

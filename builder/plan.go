@@ -85,6 +85,7 @@ func (j *job) chooseOwn(ctx context.Context, name string, text []byte) error {
 // chooseDetected goes by what lies in the tree.
 func (j *job) chooseDetected(ctx context.Context) error {
 	t := j.tree
+	j.declared.takeBuilds(t)
 	t.main, t.kind, t.web, t.commands, t.args = j.manifest.Main, j.manifest.Language, j.declared.web, j.commands(), j.manifest.Args
 	ignore, err := readIgnore(ctx, j.source, "Dockerfile", nil)
 	if err != nil {
@@ -100,6 +101,9 @@ func (j *job) chooseDetected(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	j.declared.leaveToBuild(p.dockerfile)
+	t.predeploy = nil // what is left is a command like others
+	t.commands = j.commands()
 	if err := t.checkScripts(ctx); err != nil {
 		return err
 	}
@@ -135,6 +139,7 @@ const (
 
 // settle puts what the app declares into its settings, and says so.
 func (j *job) settle(resolve func(string) string) {
+	j.declared.predeployed(len(j.manifest.Settings.Release) > 0)
 	j.declared.settle(&j.manifest.Settings, resolve)
 	for _, line := range j.declared.notes {
 		j.progress.say("%s", line)

@@ -20,6 +20,7 @@ const maxSmallFile = 256 << 10
 type declared struct {
 	web, webFrom string
 	release      []string // run one after the other
+	predeploy    []string // before them, see takeBuilds
 	releaseFrom  string
 	workers      []declaredWorker
 	cron         []declaredCron

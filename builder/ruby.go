@@ -3,6 +3,7 @@ package builder
 import (
 	"context"
 	"regexp"
+	"slices"
 	"strings"
 
 	"teal/deploy"
@@ -198,7 +199,7 @@ func (a rubyApp) dockerfile(line string, argv []string) string {
 			d.add(a.assets.copy(""))
 			d.args(a.t.pageArgs())
 		}
-		if a.hasPipeline() {
+		if a.hasPipeline() || slices.ContainsFunc(a.t.predeploy, func(line string) bool { return strings.HasSuffix(line, "assets:precompile") }) {
 			d.add("RUN " + a.precompile())
 		}
 		d.add("")
