@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -103,16 +104,35 @@ func registryHost(ref string) string {
 	return "docker.io"
 }
 
+// pulledName begins the name that an image gets, beside its own, when Teal pulled
+// it: the mark of what Teal may remove. One that was here before is someone's.
+const pulledName = "teal-pulled/image:"
+
+func pulledAs(id string) string { return pulledName + strings.TrimPrefix(id, "sha256:")[:12] }
+
 // pull fetches an image and moves its name to what was fetched. One of Docker
 // Hub comes from the mirror where that has it. The image that had the name before
-// goes with its last name: by day after day of fresh bases the disk stays flat.
+// goes with its last name if Teal pulled that, too: by day after day of fresh bases
+// the disk stays flat.
 func (s *Stack) pull(ctx context.Context, ref string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, pullTimeout, fmt.Errorf("pulling %s took longer than %s", ref, pullTimeout))
 	defer cancel()
 	name := mirrored(ref, s.mirror)
 	before := s.named(ctx, ref, name)
+	here, err := s.engine.ImageList(ctx, image.ListOptions{})
+	if err != nil {
+		return engineError(ctx, s.engine, err)
+	}
 	if err := s.fetchFrom(ctx, ref, name); err != nil {
 		return err
+	}
+	for _, now := range s.named(ctx, ref) {
+		if slices.ContainsFunc(here, func(i image.Summary) bool { return i.ID == now.ID }) || pinnedTo(ref) != "" {
+			continue
+		}
+		if err := s.engine.ImageTag(ctx, now.ID, pulledAs(now.ID)); err != nil {
+			s.log.Warn("cannot mark an image as pulled: it stays when a newer one replaces it", "image", ref, "error", err)
+		}
 	}
 	for _, old := range before {
 		s.dropNameless(ctx, old)
@@ -163,12 +183,13 @@ func (s *Stack) named(ctx context.Context, names ...string) (found []image.Inspe
 	return found
 }
 
-// dropNameless removes an image that had tags until a pull moved them to another
-// one. It is not forced: one that a container or another image needs stays, and so
-// does one that has a tag, or was also pulled under a name of another repository.
+// dropNameless removes an image that Teal pulled, and that had a name until a pull
+// moved that to another one. It stays while a container was made of it, while it has
+// another tag, and when it was also pulled under a name of another repository.
 func (s *Stack) dropNameless(ctx context.Context, old image.InspectResponse) {
+	mark := pulledAs(old.ID)
 	now, err := s.engine.ImageInspect(ctx, old.ID)
-	if err != nil || len(old.RepoTags) == 0 || len(now.RepoTags) > 0 {
+	if err != nil || !slices.Equal(now.RepoTags, []string{mark}) {
 		return
 	}
 	moved := map[string]bool{}
@@ -181,11 +202,12 @@ func (s *Stack) dropNameless(ctx context.Context, old image.InspectResponse) {
 			return
 		}
 	}
+	if used, err := usedBy(ctx, s.engine, old.ID); err != nil || used {
+		return
+	}
+	s.discard(ctx, mark)
 	for _, digest := range now.RepoDigests {
 		s.discard(ctx, digest) // the image goes with the last one
-	}
-	if len(now.RepoDigests) == 0 {
-		s.discard(ctx, old.ID)
 	}
 }
 

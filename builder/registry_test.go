@@ -99,6 +99,18 @@ func TestPullLeavesNothingOfTheImageThatItReplaces(t *testing.T) {
 		}
 		return found.ID
 	}
+	if err := b.stack.fetch(t.Context(), registry.push("debian", b.ns+"someone's")); err != nil { // as docker pull does
+		t.Fatal(err)
+	}
+	someones := there()
+	pull("someone's")
+	pull("zero")
+	if !b.there(someones[0]) {
+		t.Fatal("an image was removed that was here before Teal pulled it")
+	}
+	if _, err := b.engine.ImageRemove(t.Context(), someones[0], image.RemoveOptions{Force: true}); err != nil {
+		t.Fatal(err)
+	}
 	one := pull("one")
 	if again := pull("one"); again != one || len(there()) != 1 {
 		t.Fatalf("the same digest: %s, %s of %v", one, again, there())
