@@ -180,6 +180,7 @@ func detect(ctx context.Context, t *tree) (*plan, error) {
 		}
 		if p != nil {
 			p.why = append(p.why, alsoHere(t, i, p)...)
+			p.warn = append(p.warn, present(t.foreign(k.key()))...)
 			return p, nil
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"regexp"
 	"strings"
 
 	"teal/deploy"
@@ -31,6 +32,9 @@ func detectStatic(ctx context.Context, t *tree) (*plan, error) {
 	default:
 		if root, why = t.page(); root == "" {
 			return nil, nil
+		}
+		if err := t.refuseFrontMatter(ctx, path.Join(root, "index.html")); err != nil {
+			return nil, err
 		}
 	}
 	p := &plan{
@@ -67,6 +71,22 @@ func (t *tree) page() (dir, why string) {
 		}
 	}
 	return "", ""
+}
+
+var frontMatter = regexp.MustCompile(`\A---[ \t]*\r?\n`)
+
+// refuseFrontMatter refuses a page that Jekyll or another generator has to work on
+// first: served as it is, people would read its instructions.
+func (t *tree) refuseFrontMatter(ctx context.Context, name string) error {
+	text, err := t.read(ctx, name)
+	if err != nil {
+		return err
+	}
+	if !frontMatter.Match(text) {
+		return nil
+	}
+	return failure(name+" begins with front matter (---): it is what a generator such as Jekyll makes a page of, and none itself",
+		"commit the site that it makes, or add a Dockerfile that runs it; a Staticfile serves the files as they are", nil, nil)
 }
 
 // staticfile is what a Staticfile says: lines of "key: value", and "#" comments.

@@ -11,7 +11,7 @@ import (
 )
 
 var (
-	pomRelease  = regexp.MustCompile(`<(?:maven\.compiler\.release|maven\.compiler\.target|maven\.compiler\.source|java\.version|release)>\s*(?:1\.)?(\d+)\s*<`)
+	pomRelease  = regexp.MustCompile(`<(?:maven\.compiler\.(?:release|target|source)|(?:project\.build\.)?java[.-]?[vV]ersion|(?:version\.java|jdk\.version|java\.release)|release|target|source)>\s*(?:1\.)?(\d+)\s*<`)
 	xmlComment  = regexp.MustCompile(`(?s)<!--.*?-->`)
 	systemProps = regexp.MustCompile(`(?m)^\s*java\.runtime\.version\s*=\s*(?:1\.)?(\d+)`)
 	sdkmanJava  = regexp.MustCompile(`(?m)^\s*java\s*=\s*(\d+)`)
@@ -34,17 +34,19 @@ func detectJava(ctx context.Context, t *tree) (*plan, error) {
 	}
 	p := &plan{kind: "java", what: "Java " + version.line + ": pom.xml found", on: stackPrefix + "java:" + version.line, omit: []string{"target"}}
 	maven, from := mavenOf(t)
-	argv, start := []string{"java", "-jar", "app.jar"}, "start: the runnable jar in target/"
+	argv, start, take := []string{"java", "-jar", "app.jar"}, "", ""
 	if t.web != "" {
 		argv = commandOf(t.web)
 		start = "start: the declared web process, " + deploy.Clean(strings.Join(argv, " "), 120)
+	} else if take, start, err = javaProgram(ctx, t); err != nil {
+		return nil, err
 	}
 	p.why = []string{"Java: pom.xml found, and no Dockerfile", version.why, "packages: " + from, start}
 	p.warn = present(version.warn)
 	if len(runtimeOfJava(t.apt)) == 0 {
 		p.paths = []string{"/app"}
 	}
-	p.dockerfile = javaDockerfile(t, version.line, maven, argv)
+	p.dockerfile = javaDockerfile(t, version.line, maven, take, argv)
 	return p, nil
 }
 
@@ -70,11 +72,11 @@ func javaAsks(ctx context.Context, t *tree) (wish, error) {
 		}
 		return asks, err
 	}
-	pom, err := t.read(ctx, "pom.xml")
+	pom, err := readPom(ctx, t, ".")
 	if err != nil {
 		return wish{}, err
 	}
-	m := pomRelease.FindStringSubmatch(xmlComment.ReplaceAllString(string(pom), ""))
+	m := pomRelease.FindStringSubmatch(pom)
 	if m == nil {
 		return wish{}, nil
 	}
@@ -107,7 +109,7 @@ func runtimeOfJava(packages []string) []string {
 	})
 }
 
-func javaDockerfile(t *tree, line, maven string, argv []string) string {
+func javaDockerfile(t *tree, line, maven, take string, argv []string) string {
 	on := stackPrefix + "java:" + line
 	var d dockerfile
 	d.add("FROM " + on + "-build AS build")
@@ -119,12 +121,12 @@ func javaDockerfile(t *tree, line, maven string, argv []string) string {
 	d.add("COPY . .")
 	d.args(t.buildArgs())
 	d.cached("maven", "/root/.m2", maven+" package")
-	if t.web == "" {
-		d.add("RUN teal-jar target /out")
+	if take != "" {
+		d.add("RUN " + take)
 	}
 	d.add("", "FROM "+on)
 	d.install(runtimeOfJava(t.apt))
-	if t.web == "" {
+	if take != "" {
 		d.add("COPY --from=build /out ./")
 	} else {
 		d.add("COPY --from=build --chown=65532:65532 /app /app")

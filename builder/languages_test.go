@@ -97,6 +97,17 @@ func TestEveryRowOfTheTableFindsItsApps(t *testing.T) {
 		{"Python, poetry", files("pyproject.toml", "[tool.poetry]\n", "poetry.lock", "", "main.py", ""), "Python 3.11: pyproject.toml found", "exactly those of poetry.lock", "poetry install --only main"},
 		{"Python, pipenv", files("Pipfile", "", "Pipfile.lock", "{}", "main.py", ""), "Python 3.11: Pipfile found", "exactly those of Pipfile.lock", "pipenv install --deploy"},
 		{"Python, wheels", files("requirements.txt", "x==1\n", "wheels/x-1-py3-none-any.whl", "", "main.py", ""), "Python 3.11: requirements.txt found", "from the wheels in wheels alone", "--no-index --find-links wheels"},
+		{"Python, annotated app", files("requirements.txt", "fastapi==1\nuvicorn==1\n", "main.py", "app: FastAPI = FastAPI(\n    title='x')\n"), "Python 3.11: requirements.txt found", "an ASGI app in main.py", `CMD ["uvicorn", "main:app"`},
+		{"Python, app of a factory", files("requirements.txt", "fastapi==1\nuvicorn==1\n", "main.py", "from shop import create_app\napp = create_app()\n"), "Python 3.11: requirements.txt found", "start: app in main.py, with uvicorn", `CMD ["uvicorn", "main:app"`},
+		{"Python, Flask of a factory", files("requirements.txt", "flask==3\ngunicorn==22\n", "run.py", "from shop import create_app\napp = create_app('production')\nif __name__ == '__main__':\n    app.run()\n"), "Python 3.11: requirements.txt found", "start: app in run.py, with gunicorn", `"run:app"]`},
+		{"Python, no factory", files("requirements.txt", "flask==3\n", "run.py", "app = 1\n"), "Python 3.11: requirements.txt found", "start: run.py found", `CMD ["python3", "run.py"]`},
+		{"Python, included requirements", files("requirements.txt", "-r deps/web.txt\n", "deps/web.txt", "flask==3\n--requirement more.txt\n", "deps/more.txt", "gunicorn==22\n-r web.txt\n", "app.py", flask), "Python 3.11: requirements.txt found", "a Flask app in app.py", "COPY . .\nRUN --mount=type=cache,id=pip"},
+		{"Python, setup.py", files("setup.py", "setup(install_requires=['flask', 'gunicorn'])\n", "app.py", flask), "Python 3.11: setup.py found", "a Flask app in app.py", "pip install ."},
+		{"Python, uv with a package in the tree", files("pyproject.toml", "[project]\nname='x'\n[tool.uv.sources]\nlib = { path = \"lib\" }\n", "uv.lock", "", "lib/pyproject.toml", "", "main.py", ""), "Python 3.11: pyproject.toml found", "uv.lock", "COPY . .\nRUN --mount=type=cache,id=pip"},
+		{"Python, src/", files("pyproject.toml", "[project]\nname='x'\n", "uv.lock", "", "src/shop/__init__.py", "", "Procfile", "web: python -m shop\n"), "Python 3.11: pyproject.toml found", "", "PATH=/app/.venv/bin:$PATH PYTHONPATH=/app/src PORT=8080"},
+		{"Python, Django with WebSockets", files("manage.py", "", "requirements.txt", "django==5\ngunicorn==22\nchannels==4\ndaphne==4\n", "site/settings/base.py", "WSGI_APPLICATION = 'site.wsgi.application'\nASGI_APPLICATION = 'site.asgi.application'\n"), "Python 3.11: requirements.txt found", "start: Django, ASGI_APPLICATION in site/settings/base.py, with daphne", `CMD ["daphne", "--bind=0.0.0.0", "--port=8080", "site.asgi:application"]`},
+		{"Python, Django with uvicorn alone", files("manage.py", "", "requirements.txt", "django==5\nuvicorn==1\n", "site/settings.py", "ASGI_APPLICATION = 'site.asgi.application'\nWSGI_APPLICATION = 'site.wsgi.application'\n"), "Python 3.11: requirements.txt found", "with uvicorn", `"uvicorn", "site.asgi:application"`},
+		{"Python, Django that uses gunicorn", files("manage.py", "", "requirements.txt", "django==5\nuvicorn==1\ngunicorn==1\n", "site/settings.py", "ASGI_APPLICATION = 'site.asgi.application'\nWSGI_APPLICATION = 'site.wsgi.application'\n"), "Python 3.11: requirements.txt found", "with gunicorn", `"site.wsgi:application"]`},
 		{"Ruby, Rack", files("Gemfile", "gem 'puma'\n", "Gemfile.lock", "", "config.ru", rack), "Ruby 3.1: Gemfile found", "start: config.ru, with puma", `"puma", "--bind"`},
 		{"Ruby, Rails", files("Gemfile", "gem 'rails'\n", "config/puma.rb", "", "config.ru", rack), "Ruby 3.1: Gemfile found", "start: Rails, with puma", "config/puma.rb"},
 		{"Ruby, alone", files("config.ru", rack), "Ruby 3.1: config.ru found", "start: config.ru, with rackup", `CMD ["rackup"`},
@@ -104,10 +115,14 @@ func TestEveryRowOfTheTableFindsItsApps(t *testing.T) {
 		{"PHP, file", files("index.php", "<?php"), "PHP 8.2: index.php found", "directory . is served by Apache", "DOCUMENT_ROOT=/app "},
 		{"PHP, public", files("composer.json", `{"require":{"slim/slim":"4"}}`, "composer.lock", "{}", "public/index.php", ""), "PHP 8.2: composer.json found", "exactly those of composer.lock", "DOCUMENT_ROOT=/app/public"},
 		{"PHP, extension", files("composer.json", `{"require":{"ext-redis":"*","ext-json":"*"}}`, "index.php", ""), "PHP 8.2: composer.json found", "extensions: redis, which", "/apt/install php-redis"},
+		{"PHP, extension of a package", files("composer.json", `{"require":{"a/b":"1"},"config":{"platform":{"ext-x":false}}}`, "composer.lock", `{"packages":[{"require":[]},{"require":{"ext-gd":"*","ext-shmop":"*","ext-json":"*","ext-redis":"*"}},{"require":{"ext-gd":"*"}}]}`, "index.php", ""), "PHP 8.2: composer.json found", "extensions: gd redis, which", "/apt/install php-gd php-redis"},
+		{"Symfony", files("composer.json", `{"require":{"symfony/framework-bundle":"7.*"}}`, "public/index.php", "", ".env", "APP_ENV=dev\n"), "PHP 8.2: composer.json found", "APP_ENV is prod", "DOCUMENT_ROOT=/app/public APP_ENV=prod APP_DEBUG=0"},
 		{"PHP, Heroku's server", files("index.php", "", "web/index.php", "", "Procfile", "web: vendor/bin/heroku-php-apache2 web/\n"), "PHP 8.2: web/index.php found", "", "DOCUMENT_ROOT=/app/web"},
 		{"Java", files("pom.xml", "<project/>"), "Java 17: pom.xml found", "start: the runnable jar", "teal-jar target /out"},
 		{"Java, Procfile", files("pom.xml", "<project/>", "Procfile", "web: java -jar target/a.jar\n"), "Java 17: pom.xml found", "start: the declared web process", `CMD ["java", "-jar", "target/a.jar"]`},
 		{"Java of Debian", files("pom.xml", "<project/>", "Aptfile", "libgoogle-gson-java"), "Java 17: pom.xml found", "Debian's, of the Aptfile, nothing is fetched", "--offline -Dmaven.repo.local=/usr/share/maven-repo"},
+		{"Java, module", files("pom.xml", "<project><packaging>pom</packaging><modules><module>core</module><module>web</module></modules></project>", "core/pom.xml", "<project/>", "web/pom.xml", "<project><build><plugins><plugin><artifactId>spring-boot-maven-plugin</artifactId></plugin></plugins></build></project>"), "Java 17: pom.xml found", "start: the runnable jar in web/target/", "RUN teal-jar web/target /out"},
+		{"Java, war", files("pom.xml", "<project><packaging>war</packaging><artifactId>spring-boot-maven-plugin</artifactId></project>"), "Java 17: pom.xml found", "start: the runnable war in target/", "RUN mkdir /out && cp target/*.war /out/app.jar"},
 		{"Java, own repository", files("pom.xml", "<project/>", ".m2/repository/x/x.pom", ""), "Java 17: pom.xml found", "those in .m2/repository", "--offline"},
 		{"Rust", files("Cargo.toml", "[package]\nname='a'\n", "Cargo.lock", "", "src/main.rs", ""), "Rust 1: Cargo.toml found", "program a: the only one", "cargo build --release --locked"},
 		{"Rust, default-run", files("Cargo.toml", "[package]\nname='a'\ndefault-run='b'\n", "src/bin/b.rs", "", "src/bin/c.rs", ""), "Rust 1: Cargo.toml found", "program b: default-run", `CMD ["/app/bin/b"]`},
@@ -193,6 +208,8 @@ func TestTheVersionThatTheAppAsksForIsFound(t *testing.T) {
 		{"pom.xml, 1.8", pom("<java.version>1.8</java.version>"), false, "teal/java:17", `">=8"`},
 		{"pom.xml, newer", pom("<java.version>21</java.version>"), true, "teal/java:21", "pom.xml"},
 		{"pom.xml, newer, no registry", pom("<java.version>21</java.version>"), false, "", "there is Java 17"},
+		{"pom.xml, of the compiler's plugin", pom("<configuration><source>11</source><target>11</target></configuration>"), false, "teal/java:17", `pom.xml says ">=11"`},
+		{"pom.xml, another property", pom("<javaVersion>21</javaVersion>"), true, "teal/java:21", "pom.xml"},
 		{"pom.xml, in a comment", pom("<!-- <java.version>21</java.version> -->"), false, "teal/java:17", "this is the default"},
 		{"system.properties", java("system.properties", "java.runtime.version=17\n"), false, "teal/java:17", "system.properties"},
 		{".java-version", java(".java-version", "temurin-21.0.1\n"), true, "teal/java:21", ".java-version"},
@@ -304,6 +321,10 @@ func TestNearMissesAreNamed(t *testing.T) {
 		{"Cargo.toml that is none", files("Cargo.toml", "["), "Cargo.toml cannot be read", ""},
 		{"Rust library", files("Cargo.toml", "[package]\nname='a'\n", "src/lib.rs", ""), "no program", "build"},
 		{"Rust with two programs", files("Cargo.toml", "[package]\nname='a'\n", "src/bin/a.rs", "", "src/bin/b.rs", ""), "several Rust programs: a, b", "default-run"},
+		{"Java, two modules that run", files("pom.xml", "<project><packaging>pom</packaging><module>a</module><module>b</module></project>", "a/pom.xml", "<mainClass>A</mainClass>", "b/pom.xml", "<mainClass>B</mainClass>"), "several modules of pom.xml make programs: a, b", "web: java -jar MODULE/target/NAME.jar"},
+		{"Java, modules that do not run", files("pom.xml", "<project><packaging>pom</packaging><module>a</module></project>", "a/pom.xml", "<project/>"), "none of them says that it makes a program: a", "Procfile"},
+		{"Java, war for a server", files("pom.xml", "<project><packaging>war</packaging></project>"), "pom.xml packages a war, which runs in an application server", "webapp-runner"},
+		{"Jekyll's source", files("_config.yml", "title: x\n", "index.html", "---\nlayout: default\n---\n{{ site.title }}\n"), "index.html begins with front matter (---)", "commit the site that it makes"},
 		{"Gemfile alone", files("Gemfile", "gem 'x'\n"), "nothing that says how to start the app", "config.ru"},
 		{"Flask without gunicorn", files("requirements.txt", "flask\n", "app.py", flask), "Flask is run by gunicorn, which is not among the app's packages", "add gunicorn"},
 		{"Aptfile with an address", files("Aptfile", "https://example.org/x.deb\n", "index.html", ""), "Aptfile line 1", ""},
@@ -323,6 +344,29 @@ func TestNearMissesAreNamed(t *testing.T) {
 			contains(t, f.Reason, c.reason)
 			contains(t, f.Hint, c.hint)
 		})
+	}
+}
+
+func TestWarningsNameWhatWillBeMissed(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		source fsSource
+		say    string // "": nothing
+	}{
+		{"pages beside Gradle", files("build.gradle", "", "vite.config.js", "", "package.json", `{"scripts":{"build":"vite build"},"devDependencies":{"vite":"5"}}`), "build.gradle is Gradle's, which needs a Dockerfile: of Java, Teal builds what Maven does. Nothing of it is built here"},
+		{"Procfile beside Gradle", files("build.gradle.kts", "", "Procfile", "web: java -jar build/libs/app.jar\n"), "Nothing of it is built here"},
+		{"Node with native code", files("CMakeLists.txt", "", "package.json", "{}", "index.js", ""), ""},
+		{"WebSockets without a server", files("manage.py", "", "requirements.txt", "django==5\ngunicorn==22\nchannels==4\n", "a/settings.py", "ASGI_APPLICATION = 'a.asgi.application'\nWSGI_APPLICATION = 'a.wsgi.application'\n"), "no server that answers its WebSockets"},
+		{"pictures", files("Gemfile", "gem 'rails'\ngem 'image_processing'\n", "Gemfile.lock", ""), "image_processing calls libvips or ImageMagick"},
+		{"pictures with Debian's library", files("Gemfile", "gem 'rails'\ngem 'image_processing'\n", "Gemfile.lock", "\n", "Aptfile", "libvips42\n"), ""},
+	} {
+		p, err := detect(t.Context(), declaredTree(t, c.source))
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		if said := strings.Join(p.warn, "\n"); c.say == "" && said != "" || !strings.Contains(said, c.say) {
+			t.Errorf("%s: warnings are %q", c.name, said)
+		}
 	}
 }
 

@@ -65,8 +65,14 @@ func nothingFound(t *tree) *deploy.Failure {
 }
 
 // nearMiss is the first of nearMisses that is there, and what to say of it.
-func (t *tree) nearMiss() string {
+func (t *tree) nearMiss() string { return t.nearMissThat(func(string) bool { return true }) }
+
+// nearMissThat is the first of those for which is holds of what is to be said.
+func (t *tree) nearMissThat(is func(say string) bool) string {
 	for _, m := range nearMisses {
+		if !is(m.say) {
+			continue
+		}
 		for _, name := range t.in(".") {
 			if ok, err := path.Match(m.pattern, name); err == nil && ok && t.has(name) {
 				return deploy.Clean(name, 60) + " " + m.say
@@ -74,6 +80,22 @@ func (t *tree) nearMiss() string {
 		}
 	}
 	return ""
+}
+
+// foreign warns of a file of another language that only a Dockerfile builds, where
+// what was taken may be a part of the app alone: the pages beside a server.
+func (t *tree) foreign(taken string) string {
+	if taken != "node" && taken != "static" && taken != "procfile" {
+		return ""
+	}
+	near := t.nearMissThat(func(say string) bool {
+		ofNode := taken == "node" && (strings.Contains(say, "Deno") || strings.Contains(say, "CMake")) // its tools read them, too
+		return strings.Contains(say, "needs a Dockerfile") && !ofNode
+	})
+	if near == "" {
+		return ""
+	}
+	return near + ". Nothing of it is built here"
 }
 
 // below finds files in directories below the root that a row would go by, a few

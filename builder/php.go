@@ -13,10 +13,10 @@ import (
 
 // composerJSON is what Teal reads of a composer.json.
 type composerJSON struct {
-	Require map[string]string `json:"require"`
-	Scripts map[string]any    `json:"scripts"`
+	Require jsonTexts      `json:"require"`
+	Scripts map[string]any `json:"scripts"`
 	Config  struct {
-		Platform map[string]string `json:"platform"`
+		Platform jsonTexts `json:"platform"`
 	} `json:"config"`
 }
 
@@ -54,9 +54,18 @@ func detectPHP(ctx context.Context, t *tree) (*plan, error) {
 	packages, why, warn := phpPackagesOf(t, composer)
 	p.why = present("PHP: "+found+" found, and no Dockerfile", version.why, why, serve.why)
 	p.warn = present(version.warn, warn, serve.warn)
-	extensions := phpExtensions(composer)
+	locked, err := phpLocked(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	extensions := phpExtensions(append(locked, composer.Require)...)
 	if len(extensions) > 0 {
-		p.why = append(p.why, "extensions: "+strings.Join(extensions, " ")+", which composer.json requires")
+		p.why = append(p.why, "extensions: "+strings.Join(extensions, " ")+", which composer.json requires, or a package")
+	}
+	env := ""
+	if symfony := composer.Require["symfony/framework-bundle"] != ""; symfony {
+		env = " APP_ENV=prod APP_DEBUG=0"
+		p.why = append(p.why, "Symfony: APP_ENV is prod, where config set says nothing else")
 	}
 	made, err := findAssets(ctx, t)
 	if err != nil {
@@ -67,7 +76,7 @@ func detectPHP(ctx context.Context, t *tree) (*plan, error) {
 	if len(t.apt)+len(extensions) == 0 {
 		p.paths = []string{"/app"}
 	}
-	p.dockerfile = phpDockerfile(version.line, serve, made, packages, t.apt, extensions, t.buildArgs())
+	p.dockerfile = phpDockerfile(version.line, serve, made, packages, env, t.apt, extensions, t.buildArgs())
 	return p, nil
 }
 
@@ -109,19 +118,46 @@ func phpPackagesOf(t *tree, c composerJSON) (command, why, warn string) {
 	return "composer install --no-dev --no-interaction --prefer-dist --optimize-autoloader --no-progress", why, warn
 }
 
-var phpBundled = regexp.MustCompile(`^ext-(core|ctype|curl|date|dom|fileinfo|filter|ftp|hash|iconv|json|libxml|mbstring|mysqli|openssl|pcre|pdo|pdo_mysql|pdo_pgsql|pdo_sqlite|pgsql|phar|posix|reflection|session|simplexml|sockets|sodium|spl|sqlite3|standard|tokenizer|xml|xmlreader|xmlwriter|zip|zlib|bcmath|opcache|zend-opcache|exif|gettext|pcntl|calendar)$`)
+var phpBundled = regexp.MustCompile(`^ext-(core|random|ctype|curl|date|dom|fileinfo|filter|ftp|hash|iconv|json|libxml|mbstring|mysqli|openssl|pcre|pdo|pdo_mysql|pdo_pgsql|pdo_sqlite|pgsql|phar|posix|reflection|session|simplexml|sockets|sodium|spl|sqlite3|standard|tokenizer|xml|xmlreader|xmlwriter|zip|zlib|bcmath|opcache|zend-opcache|exif|gettext|pcntl|calendar)$`)
 
-// phpExtensions are the extensions that composer.json requires and the image does
-// not have.
-func phpExtensions(c composerJSON) []string {
+// phpExtensions are the extensions that are required and that the image does not have.
+func phpExtensions(required ...map[string]string) []string {
 	var extensions []string
-	for name := range c.Require {
-		if ext, ok := strings.CutPrefix(strings.ToLower(name), "ext-"); ok && !phpBundled.MatchString("ext-"+ext) && debianPackage.MatchString("php-"+ext) {
-			extensions = append(extensions, ext)
+	for _, r := range required {
+		for name := range r {
+			if ext, ok := strings.CutPrefix(strings.ToLower(name), "ext-"); ok && !phpBundled.MatchString("ext-"+ext) && debianPackage.MatchString("php-"+ext) {
+				extensions = append(extensions, ext)
+			}
 		}
 	}
 	slices.Sort(extensions)
-	return extensions
+	return slices.Compact(extensions)
+}
+
+// phpLocked is what the packages of composer.lock require themselves.
+func phpLocked(ctx context.Context, t *tree) (required []map[string]string, err error) {
+	if !t.has("composer.lock") || t.has("vendor/autoload.php") {
+		return nil, nil
+	}
+	text, err := t.read(ctx, "composer.lock")
+	if err != nil {
+		return nil, err
+	}
+	var lock struct {
+		Packages []struct {
+			Require jsonTexts `json:"require"`
+		} `json:"packages"`
+	}
+	if json.Unmarshal(text, &lock) != nil {
+		return nil, nil // Composer says what is wrong with it
+	}
+	for _, p := range lock.Packages {
+		for _, ext := range []string{"ext-ffi", "ext-shmop", "ext-sysvmsg", "ext-sysvsem", "ext-sysvshm"} { // Debian's PHP has them, and no packages of that name
+			delete(p.Require, ext)
+		}
+		required = append(required, p.Require)
+	}
+	return required, nil
 }
 
 // extensions installs them, in the way of the image below.
@@ -132,7 +168,7 @@ func (d *dockerfile) extensions(names []string) {
 	d.add(withApt(stackPrefix, "if command -v teal-php-ext >/dev/null; then teal-php-ext "+strings.Join(names, " ")+"; else /apt/install php-"+strings.Join(names, " php-")+"; fi"))
 }
 
-func phpDockerfile(line string, serve phpServing, made *assets, packages string, apt, extensions, args []string) string {
+func phpDockerfile(line string, serve phpServing, made *assets, packages, env string, apt, extensions, args []string) string {
 	on := stackPrefix + "php:" + line
 	var d dockerfile
 	made.stage(&d)
@@ -140,7 +176,7 @@ func phpDockerfile(line string, serve phpServing, made *assets, packages string,
 		d.add("FROM " + on + "-build AS build")
 		d.install(apt)
 		d.extensions(extensions)
-		d.add("ENV COMPOSER_ALLOW_SUPERUSER=1 COMPOSER_CACHE_DIR=/root/.cache/composer", made.copy(""))
+		d.add("ENV COMPOSER_ALLOW_SUPERUSER=1 COMPOSER_CACHE_DIR=/root/.cache/composer"+env, made.copy(""))
 		d.args(args)
 		d.cached("composer", "/root/.cache/composer", packages)
 		d.add("")
@@ -155,6 +191,6 @@ func phpDockerfile(line string, serve phpServing, made *assets, packages string,
 	}
 	// SIGWINCH has Apache answer what is under way before it ends.
 	d.add("STOPSIGNAL " + serve.stop)
-	d.run("ENV DOCUMENT_ROOT="+path.Join("/app", serve.root), serve.argv)
+	d.run("ENV DOCUMENT_ROOT="+path.Join("/app", serve.root)+env, serve.argv)
 	return d.String()
 }

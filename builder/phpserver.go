@@ -17,7 +17,7 @@ type phpServing struct {
 }
 
 // phpRoots are the directories that frameworks serve, the usual ones first.
-var phpRoots = []string{"public", "web", "webroot", "public_html", "htdocs", "www", "html"}
+var phpRoots = []string{"public", "web", "webroot", "public_html", "htdocs", "www", "html", "pub", "docroot"}
 
 // phpRoot is the one with an index.php; "." for none.
 func phpRoot(t *tree) string {

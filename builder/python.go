@@ -13,12 +13,13 @@ import (
 // pythonApp is a Python tree on its way to a plan.
 type pythonApp struct {
 	t       *tree
-	needs   string // everything that names dependencies, in lower case
+	needs   string   // everything that names dependencies, in lower case
+	seen    []string // the files that it is of
 	install []string
 	files   []string // that installing reads; nil: the whole tree
 	pip     string   // options of pip
 	why     string
-	warn    string
+	warn    []string
 	assets  *assets
 	tokens  []string
 }
@@ -58,7 +59,7 @@ func detectPython(ctx context.Context, t *tree) (*plan, error) {
 	}
 	p := &plan{kind: "python", what: "Python " + version.line + ": " + found + " found", on: stackPrefix + "python:" + version.line}
 	p.why = present("Python: "+found+" found, and no Dockerfile", version.why, a.why, why)
-	p.warn = present(version.warn, a.warn)
+	p.warn = append(present(version.warn), a.warn...)
 	p.why = append(p.why, sayTokens(a.tokens)...)
 	if a.t.flag(noCollectStatic) {
 		p.why = append(p.why, "static files are not collected: "+noCollectStatic+" in [build] args")
@@ -93,11 +94,12 @@ func (a *pythonApp) wheels() string {
 }
 
 var (
-	djangoApp  = regexp.MustCompile(`(?m)^\s*WSGI_APPLICATION\s*=\s*["']([\w.]+)\.(\w+)["']`)
-	flaskApp   = regexp.MustCompile(`(?m)^(\w+)\s*=\s*(?:flask\.)?Flask\(`)
-	fastapiApp = regexp.MustCompile(`(?m)^(\w+)\s*=\s*(?:fastapi\.)?(?:FastAPI|Starlette)\(`)
-	madeApp    = regexp.MustCompile(`(?m)^(app|application)\s*=\s*\w`)
-	createApp  = regexp.MustCompile(`(?m)^def (create_app|make_app)\(`)
+	flaskApp  = regexp.MustCompile(`(?m)^(\w+)(?:\s*:\s*[\w.]+)?\s*=\s*(?:flask\.)?Flask\(`)
+	asgiApp   = regexp.MustCompile(`(?m)^(\w+)(?:\s*:\s*[\w.]+)?\s*=\s*(?:\w+\.)?(?:FastAPI|Starlette|Litestar|Quart)\(`)
+	madeApp   = regexp.MustCompile(`(?m)^(app|application)(?:\s*:\s*[\w.]+)?\s*=\s*(?:\w+\.)*(?:create|make|get|build|init)\w*\(`)
+	anyApp    = regexp.MustCompile(`(?m)^(app|application)(?:\s*:\s*[\w.]+)?\s*=\s*\w`)
+	createApp = regexp.MustCompile(`(?m)^def (create_app|make_app)\(`)
+	asgiNeeds = regexp.MustCompile(`\b(?:fastapi|starlette|litestar|quart)\b`)
 )
 
 // start finds what runs: what is declared, Django, an ASGI app, a WSGI app, a
@@ -134,13 +136,19 @@ func (a *pythonApp) framework(ctx context.Context) ([]string, string, error) {
 			return nil, "", err
 		}
 		module := strings.TrimSuffix(strings.ReplaceAll(strings.TrimSuffix(name, ".py"), "/", "."), ".__init__")
-		if m := fastapiApp.FindStringSubmatch(text); m != nil {
+		if m := asgiApp.FindStringSubmatch(text); m != nil {
 			return asgi(module + ":" + m[1]), "start: an ASGI app in " + name + ", with uvicorn", a.wantUvicorn()
 		}
 		if m := flaskApp.FindStringSubmatch(text); m != nil {
 			return wsgi(module + ":" + m[1]), "start: a Flask app in " + name + ", with gunicorn", a.wantGunicorn("Flask")
 		}
-		if m := madeApp.FindStringSubmatch(text); m != nil && path.Base(name) == "wsgi.py" && strings.Contains(a.needs, "flask") {
+		made := madeApp
+		if base := path.Base(name); base == "wsgi.py" || base == "asgi.py" {
+			made = anyApp
+		}
+		if m := made.FindStringSubmatch(text); m != nil && asgiNeeds.MatchString(a.needs) {
+			return asgi(module + ":" + m[1]), "start: " + m[1] + " in " + name + ", with uvicorn", a.wantUvicorn()
+		} else if m != nil && strings.Contains(a.needs, "flask") {
 			return wsgi(module + ":" + m[1]), "start: " + m[1] + " in " + name + ", with gunicorn", a.wantGunicorn("Flask")
 		}
 		if m := createApp.FindStringSubmatch(text); m != nil && strings.Contains(a.needs, "flask") {
@@ -148,28 +156,6 @@ func (a *pythonApp) framework(ctx context.Context) ([]string, string, error) {
 		}
 	}
 	return nil, "", nil
-}
-
-// django finds the project's module by its settings.
-func (a *pythonApp) django(ctx context.Context) ([]string, string, error) {
-	for _, name := range a.t.paths {
-		if path.Base(name) != "settings.py" && !strings.Contains(name, "/settings/") {
-			continue
-		}
-		text, err := a.t.readSmall(ctx, name)
-		if err != nil {
-			return nil, "", err
-		}
-		if m := djangoApp.FindStringSubmatch(text); m != nil {
-			return wsgi(m[1] + ":" + m[2]), "start: Django, WSGI_APPLICATION in " + name + ", with gunicorn", a.wantGunicorn("Django")
-		}
-	}
-	if name := firstOf(a.t.paths, func(p string) bool { return path.Base(p) == "wsgi.py" }); name != "" {
-		module := strings.ReplaceAll(strings.TrimSuffix(name, ".py"), "/", ".")
-		return wsgi(module + ":application"), "start: Django, " + name + ", with gunicorn", a.wantGunicorn("Django")
-	}
-	return nil, "", failure("manage.py found, but neither WSGI_APPLICATION in a settings.py nor a wsgi.py",
-		`add a Procfile with "web: gunicorn PROJECT.wsgi"`, nil, nil)
 }
 
 // wantGunicorn refuses to go on without the server: the framework's own one is for development.
@@ -213,7 +199,7 @@ func (a *pythonApp) dockerfile(line string, argv []string) string {
 	a.assets.stage(&d)
 	d.add("FROM " + on + "-build AS build")
 	d.install(build)
-	d.add("ENV VIRTUAL_ENV=/app/.venv PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CERT=/"+bundlePath,
+	d.add("ENV VIRTUAL_ENV=/app/.venv PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CERT=/"+bundlePath+a.searched(),
 		"RUN "+python+" -m venv --system-site-packages /app/.venv")
 	whole := a.files == nil && len(a.install) > 0
 	if whole {
@@ -249,17 +235,17 @@ func (a *pythonApp) dockerfile(line string, argv []string) string {
 	} else {
 		d.add("COPY --from=build /app/.venv ./.venv", a.assets.copy("--chown=65532:65532 "))
 	}
-	d.run("ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PATH=/app/.venv/bin:$PATH", argv)
+	d.run("ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PATH=/app/.venv/bin:$PATH"+a.searched(), argv)
 	return d.String()
 }
 
-// collectStatic gathers Django's static files, as Heroku does, when the app has a place for them.
-func (a *pythonApp) collectStatic() string {
-	if !a.t.has("manage.py") || !strings.Contains(a.needs, "whitenoise") || a.t.flag(noCollectStatic) {
-		return ""
+// searched has Python look for the app's own packages in src/, where they lie in
+// it: lock files are installed without the app itself.
+func (a *pythonApp) searched() string {
+	for _, dir := range a.t.dirsIn("src") {
+		if a.t.has(dir + "/__init__.py") {
+			return " PYTHONPATH=/app/src"
+		}
 	}
-	return a.t.standIns("SECRET_KEY=not-a-secret", "DJANGO_SECRET_KEY=not-a-secret", "DATABASE_URL=sqlite:///:memory:") + "python3 manage.py collectstatic --noinput"
+	return ""
 }
-
-// noCollectStatic leaves it out: Heroku's name.
-const noCollectStatic = "DISABLE_COLLECTSTATIC"

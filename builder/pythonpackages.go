@@ -3,7 +3,9 @@ package builder
 import (
 	"context"
 	"errors"
+	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -48,12 +50,10 @@ func (a *pythonApp) asks(ctx context.Context) (wish, error) {
 // dependencies finds out how they are installed. Wheels that lie in the tree
 // are taken from there, and nothing is fetched.
 func (a *pythonApp) dependencies(ctx context.Context) error {
-	for _, name := range []string{"requirements.txt", "requirements/production.txt", "requirements/prod.txt", "requirements/base.txt", "pyproject.toml", "Pipfile", "Pipfile.lock"} {
-		text, err := a.t.readSmall(ctx, name)
-		if err != nil {
+	for _, name := range []string{"requirements.txt", "requirements/production.txt", "requirements/prod.txt", "requirements/base.txt", "pyproject.toml", "Pipfile", "Pipfile.lock", "setup.py", "setup.cfg"} {
+		if err := a.read(ctx, name); err != nil {
 			return err
 		}
-		a.needs += strings.ToLower(text) + "\n"
 	}
 	a.needs += strings.Join(a.t.apt, "\n")
 	a.pip = "pip install"
@@ -79,7 +79,7 @@ func (a *pythonApp) dependencies(ctx context.Context) error {
 	case a.t.has("Pipfile"):
 		a.install = []string{a.pip + " pipenv && pipenv install --skip-lock"}
 		a.files, a.why = []string{"Pipfile"}, "packages: pipenv"
-		a.warn = "there is no Pipfile.lock: every build may get other versions of its packages. Run pipenv lock and commit the file"
+		a.warn = []string{"there is no Pipfile.lock: every build may get other versions of its packages. Run pipenv lock and commit the file"}
 	case a.t.has("pyproject.toml") || a.t.has("setup.py"):
 		if err := a.project(ctx); err != nil {
 			return err
@@ -94,8 +94,38 @@ func (a *pythonApp) dependencies(ctx context.Context) error {
 	if a.tokens, err = a.t.tokens(ctx, "requirements.txt", "requirements/production.txt", "requirements/prod.txt", "requirements/base.txt"); err != nil {
 		return err
 	}
+	if inTree.MatchString(a.needs) && !a.t.has("requirements.txt") {
+		a.files = nil
+	}
 	if wheels != "" && a.why != "" {
 		a.why += "; from the wheels in " + wheels + " alone"
+	}
+	return nil
+}
+
+// inTree is how a lock file's tool is told of packages that lie in the tree.
+var inTree = regexp.MustCompile(`\bpath\s*=\s*["']|\bworkspace\s*=\s*true|tool\.uv\.workspace|\bfile:`)
+
+var includes = regexp.MustCompile(`(?m)^\s*(?:-r|--requirement)[\s=]*([^\s#]+)`)
+
+// read adds a file to what names dependencies, and those that it includes.
+func (a *pythonApp) read(ctx context.Context, name string) error {
+	if slices.Contains(a.seen, name) || len(a.seen) > 30 {
+		return nil
+	}
+	a.seen = append(a.seen, name)
+	text, err := a.t.readSmall(ctx, name)
+	if err != nil {
+		return err
+	}
+	a.needs += strings.ToLower(text) + "\n"
+	if path.Ext(name) != ".txt" {
+		return nil
+	}
+	for _, m := range includes.FindAllStringSubmatch(text, -1) {
+		if err := a.read(ctx, path.Join(path.Dir(name), m[1])); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -124,15 +154,15 @@ func (a *pythonApp) project(ctx context.Context) error {
 	switch {
 	case poetry && file.Project == nil:
 		a.install = []string{a.pip + " poetry && poetry install --only main --no-root"}
-		a.files, a.why, a.warn = []string{"pyproject.toml"}, "packages: poetry", "there is no poetry.lock: every build may get other versions of its packages. Run poetry lock and commit the file"
+		a.files, a.why, a.warn = []string{"pyproject.toml"}, "packages: poetry", []string{"there is no poetry.lock: every build may get other versions of its packages. Run poetry lock and commit the file"}
 	case file.Project != nil && file.BuildSystem == nil && len(file.Project.Dynamic) == 0 && !a.t.has("setup.py"):
 		a.why = "packages: pip, the dependencies in pyproject.toml"
 		if len(file.Project.Dependencies) > 0 {
-			a.install, a.warn = []string{a.pip + " " + shellWords(file.Project.Dependencies)}, loose
+			a.install, a.warn = []string{a.pip + " " + shellWords(file.Project.Dependencies)}, []string{loose}
 			a.files = []string{} // none is read
 		}
 	case file.Project != nil || file.BuildSystem != nil || a.t.has("setup.py"):
-		a.install, a.why, a.warn = []string{a.pip + " ."}, "packages: pip, those of the project itself", loose
+		a.install, a.why, a.warn = []string{a.pip + " ."}, "packages: pip, those of the project itself", []string{loose}
 	}
 	return nil
 }
@@ -157,13 +187,13 @@ func (a *pythonApp) requirements(ctx context.Context, name string) {
 		line = strings.TrimSpace(line)
 		switch {
 		case line == "" || line[0] == '#':
-		case strings.HasPrefix(line, "-r") || strings.HasPrefix(line, "-c") || strings.HasPrefix(line, "-e") || strings.HasPrefix(line, "."):
+		case anyPrefix(line, "-r", "-c", "-e", "--requirement", "--constraint", "--editable", ".", "file:") || strings.Contains(line, "@ file:"):
 			a.files = nil
 		case line[0] != '-' && !strings.Contains(line, "==") && !strings.Contains(line, "@"):
 			loose = true
 		}
 	}
 	if loose && !a.t.hasApt(languageOf("python").libraries) && a.wheels() == "" {
-		a.warn = name + " does not pin every package with ==: every build may get other versions. pip freeze writes them down"
+		a.warn = []string{name + " does not pin every package with ==: every build may get other versions. pip freeze writes them down"}
 	}
 }

@@ -58,7 +58,7 @@ func detectRuby(ctx context.Context, t *tree) (*plan, error) {
 	}
 	p := &plan{kind: "ruby", what: "Ruby " + version.line + ": " + found + " found", on: stackPrefix + "ruby:" + version.line, omit: []string{".bundle", "tmp", "log"}}
 	p.why = present("Ruby: "+found+" found, and no Dockerfile", version.why, a.why(), why)
-	p.warn = present(version.warn, a.warn())
+	p.warn = append(present(version.warn), a.warn()...)
 	p.take(made)
 	p.omit = made.omit(p.omit...)
 	p.dockerfile = a.dockerfile(version.line, argv)
@@ -111,11 +111,14 @@ func (a rubyApp) why() string {
 	return "gems: bundler"
 }
 
-func (a rubyApp) warn() string {
+func (a rubyApp) warn() (lines []string) {
 	if a.bundle && !a.locked {
-		return "there is no Gemfile.lock: every build may get other versions of its gems. Run bundle lock and commit the file"
+		lines = append(lines, "there is no Gemfile.lock: every build may get other versions of its gems. Run bundle lock and commit the file")
 	}
-	return ""
+	if a.has("image_processing") && !a.t.hasApt("libvips") && !a.t.hasApt("imagemagick") {
+		lines = append(lines, "image_processing calls libvips or ImageMagick, and neither is here: name libvips42 or imagemagick in an Aptfile")
+	}
+	return lines
 }
 
 // wholeGemfile tells whether the Gemfile reads more of the tree than itself.
