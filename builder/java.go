@@ -11,7 +11,7 @@ import (
 )
 
 var (
-	pomRelease  = regexp.MustCompile(`<(?:maven\.compiler\.(?:release|target|source)|(?:project\.build\.)?java[.-]?[vV]ersion|(?:version\.java|jdk\.version|java\.release)|release|target|source)>\s*(?:1\.)?(\d+)\s*<`)
+	pomRelease  = regexp.MustCompile(`<(?:maven\.compiler\.(?:release|target|source)|(?:project\.build\.)?java[.-]?[vV]ersion|(?:version\.java|jdk\.version|java\.release)|release|target|source)>\s*(?:1\.)?(\d{1,2})\s*<`)
 	xmlComment  = regexp.MustCompile(`(?s)<!--.*?-->`)
 	systemProps = regexp.MustCompile(`(?m)^\s*java\.runtime\.version\s*=\s*(?:1\.)?(\d+)`)
 	sdkmanJava  = regexp.MustCompile(`(?m)^\s*java\s*=\s*(\d+)`)

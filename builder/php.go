@@ -66,6 +66,9 @@ func detectPHP(ctx context.Context, t *tree) (*plan, error) {
 	if symfony := composer.Require["symfony/framework-bundle"] != ""; symfony {
 		env = " APP_ENV=prod APP_DEBUG=0"
 		p.why = append(p.why, "Symfony: APP_ENV is prod, where config set says nothing else")
+		if composer.Require["symfony/asset-mapper"] != "" && !strings.Contains(text, "asset-map:compile") {
+			p.warn = append(p.warn, `nothing compiles the files of symfony/asset-mapper, and pages do not get them: add "asset-map:compile": "symfony-cmd" to auto-scripts in composer.json`)
+		}
 	}
 	made, err := findAssets(ctx, t)
 	if err != nil {
@@ -136,7 +139,7 @@ func phpExtensions(required ...map[string]string) []string {
 
 // phpLocked is what the packages of composer.lock require themselves.
 func phpLocked(ctx context.Context, t *tree) (required []map[string]string, err error) {
-	if !t.has("composer.lock") || t.has("vendor/autoload.php") {
+	if !t.has("composer.lock") || t.has("vendor/autoload.php") || t.files["composer.lock"].Size > maxSourceFile {
 		return nil, nil
 	}
 	text, err := t.read(ctx, "composer.lock")

@@ -95,7 +95,7 @@ func (a *pythonApp) wheels() string {
 
 var (
 	flaskApp  = regexp.MustCompile(`(?m)^(\w+)(?:\s*:\s*[\w.]+)?\s*=\s*(?:flask\.)?Flask\(`)
-	asgiApp   = regexp.MustCompile(`(?m)^(\w+)(?:\s*:\s*[\w.]+)?\s*=\s*(?:\w+\.)?(?:FastAPI|Starlette|Litestar|Quart)\(`)
+	asgiApp   = regexp.MustCompile(`(?m)^(\w+)(?:\s*:\s*[\w.]+)?\s*=\s*(?:\w+\.)?(?:FastAPI|Starlette|(Litestar|Quart))\(`)
 	madeApp   = regexp.MustCompile(`(?m)^(app|application)(?:\s*:\s*[\w.]+)?\s*=\s*(?:\w+\.)*(?:create|make|get|build|init)\w*\(`)
 	anyApp    = regexp.MustCompile(`(?m)^(app|application)(?:\s*:\s*[\w.]+)?\s*=\s*\w`)
 	createApp = regexp.MustCompile(`(?m)^def (create_app|make_app)\(`)
@@ -136,24 +136,44 @@ func (a *pythonApp) framework(ctx context.Context) ([]string, string, error) {
 			return nil, "", err
 		}
 		module := strings.TrimSuffix(strings.ReplaceAll(strings.TrimSuffix(name, ".py"), "/", "."), ".__init__")
-		if m := asgiApp.FindStringSubmatch(text); m != nil {
+		if m := asgiApp.FindStringSubmatch(text); m != nil && (m[2] == "" || a.wantUvicorn() == nil) {
 			return asgi(module + ":" + m[1]), "start: an ASGI app in " + name + ", with uvicorn", a.wantUvicorn()
 		}
 		if m := flaskApp.FindStringSubmatch(text); m != nil {
 			return wsgi(module + ":" + m[1]), "start: a Flask app in " + name + ", with gunicorn", a.wantGunicorn("Flask")
 		}
-		made := madeApp
-		if base := path.Base(name); base == "wsgi.py" || base == "asgi.py" {
-			made = anyApp
-		}
-		if m := made.FindStringSubmatch(text); m != nil && asgiNeeds.MatchString(a.needs) {
-			return asgi(module + ":" + m[1]), "start: " + m[1] + " in " + name + ", with uvicorn", a.wantUvicorn()
-		} else if m != nil && strings.Contains(a.needs, "flask") {
-			return wsgi(module + ":" + m[1]), "start: " + m[1] + " in " + name + ", with gunicorn", a.wantGunicorn("Flask")
+		if argv, why, err := a.made(name, module, text); err != nil || argv != nil {
+			return argv, why, err
 		}
 		if m := createApp.FindStringSubmatch(text); m != nil && strings.Contains(a.needs, "flask") {
 			return wsgi(module + ":" + m[1] + "()"), "start: " + m[1] + "() in " + name + ", with gunicorn", a.wantGunicorn("Flask")
 		}
+	}
+	return nil, "", nil
+}
+
+// servesItself tells of a script that is no module for a server: it goes by the port that it is given.
+var servesItself = regexp.MustCompile(`["']PORT["']`)
+
+// made finds an app that a function makes: always in wsgi.py and asgi.py, which are
+// there for servers, elsewhere where such a server is among the packages.
+func (a *pythonApp) made(name, module, text string) ([]string, string, error) {
+	base := path.Base(name)
+	forServers := base == "wsgi.py" || base == "asgi.py"
+	pattern := madeApp
+	if forServers {
+		pattern = anyApp
+	}
+	m := pattern.FindStringSubmatch(text)
+	if m == nil || !forServers && servesItself.MatchString(text) {
+		return nil, "", nil
+	}
+	why := "start: " + m[1] + " in " + name
+	switch {
+	case strings.Contains(a.needs, "flask") && base != "asgi.py" && (forServers || a.wantGunicorn("") == nil):
+		return wsgi(module + ":" + m[1]), why + ", with gunicorn", a.wantGunicorn("Flask")
+	case asgiNeeds.MatchString(a.needs) && base != "wsgi.py" && a.wantUvicorn() == nil:
+		return asgi(module + ":" + m[1]), why + ", with uvicorn", nil
 	}
 	return nil, "", nil
 }
@@ -199,7 +219,7 @@ func (a *pythonApp) dockerfile(line string, argv []string) string {
 	a.assets.stage(&d)
 	d.add("FROM " + on + "-build AS build")
 	d.install(build)
-	d.add("ENV VIRTUAL_ENV=/app/.venv PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CERT=/"+bundlePath+a.searched(),
+	d.add("ENV VIRTUAL_ENV=/app/.venv PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CERT=/"+bundlePath,
 		"RUN "+python+" -m venv --system-site-packages /app/.venv")
 	whole := a.files == nil && len(a.install) > 0
 	if whole {
@@ -239,9 +259,13 @@ func (a *pythonApp) dockerfile(line string, argv []string) string {
 	return d.String()
 }
 
-// searched has Python look for the app's own packages in src/, where they lie in
-// it: lock files are installed without the app itself.
+// searched has Python look for an app that is a package in src/: what lock files
+// name is installed without the app itself.
 func (a *pythonApp) searched() string {
+	locked := firstOf([]string{"uv.lock", "poetry.lock", "pdm.lock"}, a.t.has) != "" && !a.t.has("requirements.txt")
+	if !locked || !strings.Contains(a.needs, "[build-system]") || a.t.has("src/__init__.py") {
+		return ""
+	}
 	for _, dir := range a.t.dirsIn("src") {
 		if a.t.has(dir + "/__init__.py") {
 			return " PYTHONPATH=/app/src"

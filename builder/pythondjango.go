@@ -12,8 +12,8 @@ var djangoApp = regexp.MustCompile(`(?m)^\s*(WSGI|ASGI)_APPLICATION\s*=\s*["']([
 // django finds the project's module by its settings. Channels, for WebSockets, are
 // answered by an ASGI server alone.
 func (a *pythonApp) django(ctx context.Context) ([]string, string, error) {
-	found := map[string][2]string{} // module and name by "WSGI" or "ASGI"
-	where := ""
+	type application struct{ name, where string } // "shop.wsgi:application"
+	found := map[string]application{}             // by "WSGI" or "ASGI"
 	for _, name := range a.t.paths {
 		if path.Base(name) != "settings.py" && !strings.Contains(name, "/settings/") {
 			continue
@@ -24,19 +24,19 @@ func (a *pythonApp) django(ctx context.Context) ([]string, string, error) {
 		}
 		for _, m := range djangoApp.FindAllStringSubmatch(text, -1) {
 			if _, there := found[m[1]]; !there {
-				found[m[1]], where = [2]string{m[2], m[3]}, name
+				found[m[1]] = application{m[2] + ":" + m[3], name}
 			}
 		}
 	}
 	channels := strings.Contains(a.needs, "channels")
-	if app, ok := found["ASGI"]; ok && a.hasASGI() && (channels || found["WSGI"] == [2]string{} || !strings.Contains(a.needs, "gunicorn")) {
-		argv, server := a.djangoASGI(app[0] + ":" + app[1])
-		return argv, "start: Django, ASGI_APPLICATION in " + where + ", with " + server, nil
+	if app, ok := found["ASGI"]; ok && a.hasASGI() && (channels || found["WSGI"].name == "" || !strings.Contains(a.needs, "gunicorn")) {
+		argv, server := a.djangoASGI(app.name)
+		return argv, "start: Django, ASGI_APPLICATION in " + app.where + ", with " + server, nil
 	} else if ok && channels {
 		a.warn = append(a.warn, "channels is among the packages, and no server that answers its WebSockets: add daphne or uvicorn to them")
 	}
 	if app, ok := found["WSGI"]; ok {
-		return wsgi(app[0] + ":" + app[1]), "start: Django, WSGI_APPLICATION in " + where + ", with gunicorn", a.wantGunicorn("Django")
+		return wsgi(app.name), "start: Django, WSGI_APPLICATION in " + app.where + ", with gunicorn", a.wantGunicorn("Django")
 	}
 	if name := firstOf(a.t.paths, func(p string) bool { return path.Base(p) == "wsgi.py" }); name != "" {
 		module := strings.ReplaceAll(strings.TrimSuffix(name, ".py"), "/", ".")
