@@ -45,7 +45,7 @@ func javaProgram(ctx context.Context, t *tree) (take, why string, err error) {
 	}
 	switch war := pomWar.MatchString(pom); {
 	case war && springBoot.MatchString(pom): // which is runnable, too
-		return "mkdir /out && cp " + from + "/*.war /out/app.jar", "start: the runnable war in " + target + "/", nil
+		return "mkdir -p /out && cp " + from + "/*.war /out/app.jar", "start: the runnable war in " + target + "/", nil
 	case war:
 		return "", "", failure(path.Join(dir, "pom.xml")+" packages a war, which runs in an application server",
 			"add a Dockerfile that has one, or a Procfile that begins one that Maven has put beside it: web: java -jar target/dependency/webapp-runner.jar --port $PORT target/*.war", nil, nil)

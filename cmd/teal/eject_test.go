@@ -84,3 +84,42 @@ func TestEjectAsksTheRegistryMirror(t *testing.T) {
 		}
 	}
 }
+
+// TestEjectLooksIntoFilesAsAPushDoes: C in a Go file, variables of pages.
+func TestEjectLooksIntoFilesAsAPushDoes(t *testing.T) {
+	t.Parallel()
+	engine := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Api-Version", "1.41")
+		if strings.Contains(r.URL.Path, "/distribution/") {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+		fmt.Fprint(w, "[]")
+	}))
+	defer engine.Close()
+	for _, c := range []struct {
+		files map[string]string
+		says  []string
+	}{
+		{map[string]string{"go.mod": "module a\n\ngo 1.23\n", "main.go": "package main\n\nfunc main() {}\n"}, []string{"FROM scratch"}},
+		{map[string]string{"go.mod": "module a\n\ngo 1.23\n", "main.go": "package main\n\nimport (\"C\")\n\nfunc main() {}\n"}, []string{"cgo: main.go imports C", "FROM teal/base"}},
+		{map[string]string{
+			"package.json": `{"scripts":{"build":"next build"},"dependencies":{"next":"15"}}`, "lib/a.js": "process.env.NEXT_PUBLIC_API + process.env.NEXT_PUBLIC_KEY\n",
+			"teal.toml": "[build]\nargs = { NEXT_PUBLIC_API = 'x' }\n",
+		}, []string{"ARG NEXT_PUBLIC_API\n", "warning: nothing gives the build NEXT_PUBLIC_KEY, which lib/a.js reads"}},
+	} {
+		dir := t.TempDir()
+		for name, text := range c.files {
+			writeFile(t, filepath.Join(dir, filepath.FromSlash(name)), text, 0o644)
+		}
+		var out bytes.Buffer
+		if err := run(t.Context(), []string{"eject", dir, "--docker-host", "tcp://" + engine.Listener.Addr().String()}, strings.NewReader(""), &out, &out); err != nil {
+			t.Fatalf("%v\n%s", err, out.String())
+		}
+		written, _ := os.ReadFile(filepath.Join(dir, "Dockerfile"))
+		for _, text := range c.says {
+			if !strings.Contains(string(written), text) {
+				t.Errorf("%q is not in\n%s", text, written)
+			}
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
 	"errors"
@@ -96,9 +97,30 @@ func (w worktree) ReadFile(_ context.Context, path string, limit int64) ([]byte,
 	return data, err
 }
 
-// Tar is not for a checkout: nothing is built from it.
-func (worktree) Tar(context.Context, io.Writer, func(string) bool) error {
-	return errors.New("a checkout is not built from; commit and push it")
+// Tar writes regular files alone, as they are read: nothing is built from a
+// checkout, but what would be is looked for in its files.
+func (w worktree) Tar(ctx context.Context, to io.Writer, keep func(path string) bool) error {
+	files, err := w.Files(ctx)
+	if err != nil {
+		return err
+	}
+	out := tar.NewWriter(to)
+	for _, f := range files {
+		if !f.Mode.IsRegular() || keep != nil && !keep(f.Path) {
+			continue
+		}
+		data, err := w.ReadFile(ctx, f.Path, f.Size)
+		if err != nil {
+			return err
+		}
+		if err := out.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: f.Path, Mode: int64(f.Mode.Perm()), Size: int64(len(data))}); err != nil {
+			return err
+		}
+		if _, err := out.Write(data); err != nil {
+			return err
+		}
+	}
+	return out.Close()
 }
 
 // Close has nothing to let go of.
