@@ -74,11 +74,12 @@ func main() {
 	}
 }
 `,
-	"Procfile":  "web: bin/web -addr :$PORT\nworker: ./worker steady\nrelease: migrate up\n",
+	"Procfile":  "web: bin/web -addr :$PORT\nworker: ./worker steady\nrelease: migrate up\nseed: migrate seed\n",
 	"teal.toml": "[probe]\npath = \"/version\"\ninterval = \"50ms\"\n",
 }
 
-// TestProcessesOfAProcfileChangeOverAsOne: release runs to its end while the old
+// TestProcessesOfAProcfileChangeOverAsOne: a one-off runs when somebody asks for
+// it; release runs to its end while the old
 // release serves alone; the worker is there in the live release only, after a
 // push as after a rollback.
 func TestProcessesOfAProcfileChangeOverAsOne(t *testing.T) {
@@ -99,9 +100,10 @@ func TestProcessesOfAProcfileChangeOverAsOne(t *testing.T) {
 	}
 	commit("one")
 	a.push().exits(0).says("programs: migrate, web, worker", "FROM scratch", "release command: /app/bin/migrate up", "process worker (1): /app/bin/worker steady",
-		"migrates up for one", "is live on")
+		"seed is not started: it looks like a one-off command", "migrates up for one", "is live on")
 	a.serves("one")
 	a.runs("web v1", "worker v1")
+	w.command(t, "anna", "cron", "shop", "run", "seed").exits(0).says("migrates seed for one", "seed of v1 ran well")
 
 	commit("two")
 	p := a.startPush()
