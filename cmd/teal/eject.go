@@ -17,11 +17,14 @@ import (
 type ejectCommand struct {
 	registryFlags // which versions there are depends on whether a registry answers
 
-	Dir string `arg:"" optional:"" default:"." type:"existingdir" help:"The app's checkout."`
+	Dir string `arg:"" optional:"" type:"existingdir" help:"The app's checkout; without one this directory."`
 }
 
 // Run writes Dockerfile and .dockerignore, and overwrites neither.
 func (e ejectCommand) Run(t *terminal) error {
+	if e.Dir == "" {
+		e.Dir = "."
+	}
 	engine, err := dialEngine(e.DockerHost)
 	if err != nil {
 		return err

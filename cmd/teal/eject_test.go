@@ -85,9 +85,9 @@ func TestEjectAsksTheRegistryMirror(t *testing.T) {
 	}
 }
 
-// TestEjectLooksIntoFilesAsAPushDoes: C in a Go file, variables of pages.
-func TestEjectLooksIntoFilesAsAPushDoes(t *testing.T) {
-	t.Parallel()
+// silentRegistries is an Engine that reaches no registry, and has no image.
+func silentRegistries(t *testing.T) (host string) {
+	t.Helper()
 	engine := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Api-Version", "1.41")
 		if strings.Contains(r.URL.Path, "/distribution/") {
@@ -95,7 +95,26 @@ func TestEjectLooksIntoFilesAsAPushDoes(t *testing.T) {
 		}
 		fmt.Fprint(w, "[]")
 	}))
-	defer engine.Close()
+	t.Cleanup(engine.Close)
+	return "tcp://" + engine.Listener.Addr().String()
+}
+
+func TestEjectWithoutADirectoryTakesTheOneThatItIsCalledIn(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeFile(t, "main.py", "", 0o644)
+	var out bytes.Buffer
+	if err := run(t.Context(), []string{"eject", "--docker-host", silentRegistries(t)}, strings.NewReader(""), &out, &out); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	if _, err := os.Stat("Dockerfile"); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestEjectLooksIntoFilesAsAPushDoes: C in a Go file, variables of pages.
+func TestEjectLooksIntoFilesAsAPushDoes(t *testing.T) {
+	t.Parallel()
+	host := silentRegistries(t)
 	for _, c := range []struct {
 		files map[string]string
 		says  []string
@@ -112,7 +131,7 @@ func TestEjectLooksIntoFilesAsAPushDoes(t *testing.T) {
 			writeFile(t, filepath.Join(dir, filepath.FromSlash(name)), text, 0o644)
 		}
 		var out bytes.Buffer
-		if err := run(t.Context(), []string{"eject", dir, "--docker-host", "tcp://" + engine.Listener.Addr().String()}, strings.NewReader(""), &out, &out); err != nil {
+		if err := run(t.Context(), []string{"eject", dir, "--docker-host", host}, strings.NewReader(""), &out, &out); err != nil {
 			t.Fatalf("%v\n%s", err, out.String())
 		}
 		written, _ := os.ReadFile(filepath.Join(dir, "Dockerfile"))
