@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"reflect"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -356,6 +358,33 @@ func TestOddImageHidesNothingOfTheOthers(t *testing.T) {
 	}
 	if p := all[2]; len(p.Changes) != 1 || len(p.Unknown) > 0 {
 		t.Errorf("beside odd images: %s", p)
+	}
+}
+
+// TestImageThatTheScannerCannotTakeHidesNothingOfTheOthers: the third file that it
+// gets is the first image's.
+func TestImageThatTheScannerCannotTakeHidesNothingOfTheOthers(t *testing.T) {
+	t.Parallel()
+	var puts atomic.Int32
+	engine := engineBehind(t, func(out http.ResponseWriter, r *http.Request, engine http.Handler) {
+		if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/archive") && puts.Add(1) == 3 {
+			http.Error(out, `{"message": "no room in the scanner"}`, http.StatusInternalServerError)
+			return
+		}
+		engine.ServeHTTP(out, r)
+	})
+	b := newBench(t, func(c *Config) { c.Engine = engine })
+	if err := b.stack.Ensure(t.Context(), &lockedBuffer{}, "apt"); err != nil {
+		t.Fatal(err)
+	}
+	const installed = "Package: libssl3\nStatus: install ok installed\nArchitecture: amd64\nVersion: 3.0.1-1\n\n"
+	found, err := b.stack.scan(t.Context(), []scanned{{[]byte(installed), "bookworm"}, {[]byte(installed + "\n"), "bookworm"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	contains(t, found[0].unknown, "no room in the scanner")
+	if len(found[1].changes) != 1 || found[1].unknown != "" {
+		t.Errorf("the other one: %+v", found[1])
 	}
 }
 

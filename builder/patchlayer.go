@@ -53,8 +53,8 @@ func (b *Builder) layerable(ctx context.Context, image string) (release, why str
 	switch _, err := b.lists().File(ctx, image, "/usr/bin/apt-get"); {
 	case errors.Is(err, fs.ErrNotExist):
 		return "", "there is no apt-get in it", nil
-	case b.ends(ctx, err) != nil:
-		return "", "", b.ends(ctx, err)
+	case ends(ctx, err) != nil:
+		return "", "", ends(ctx, err)
 	}
 	return release, "", nil // a program that is too large to be read is one
 }
@@ -93,9 +93,9 @@ func (b *Builder) lay(ctx context.Context, req deploy.BuildRequest, built deploy
 // so and the push goes on; the next patch run makes up for it.
 func (b *Builder) layeredAgain(ctx context.Context, req deploy.BuildRequest, built deploy.Built, log io.Writer) (deploy.Built, error) {
 	image, err := b.layAgain(ctx, req, built, log)
-	switch ends := b.ends(ctx, err); {
-	case ends != nil:
-		return deploy.Built{}, ends
+	switch end := ends(ctx, err); {
+	case end != nil:
+		return deploy.Built{}, end
 	case err != nil:
 		newProgress(log, b.config.MaxLogBytes).say("the updates that were laid over what serves are not in this release (%s); the next patch run lays them over it", unwrapped(err.Error()))
 	case image != "":

@@ -23,7 +23,7 @@ func (b *Builder) Pending(ctx context.Context, images ...string) ([]deploy.Pendi
 	looks := make([]look, len(images))
 	for i, id := range images {
 		l, err := b.look(ctx, id)
-		if err := b.ends(ctx, err); err != nil {
+		if err := ends(ctx, err); err != nil {
 			return nil, err
 		}
 		if err != nil {
@@ -41,7 +41,7 @@ func (b *Builder) Pending(ctx context.Context, images ...string) ([]deploy.Pendi
 	for i := range looks {
 		if !looks[i].gone {
 			err := b.newerBases(ctx, looks[i].origin, &looks[i].Pending)
-			if err := b.ends(ctx, err); err != nil {
+			if err := ends(ctx, err); err != nil {
 				return nil, err
 			}
 			if err != nil {
@@ -63,7 +63,7 @@ type look struct {
 
 // ends is err where looking further is of no use: the context has ended, or the
 // Engine is away. Any other one is of a single image, and blinds Teal for no other.
-func (b *Builder) ends(ctx context.Context, err error) error {
+func ends(ctx context.Context, err error) error {
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return context.Cause(ctx)

@@ -21,10 +21,11 @@ import (
 )
 
 const (
-	scanLimit   = 10 * time.Minute // of one scan, over all images
-	scanMemory  = 1 << 30
-	scanOutput  = 16 << 20
-	scanProcess = 100
+	scanLimit     = 10 * time.Minute // of one scan, over all images
+	simulateLimit = 2 * time.Minute  // of that, for one image
+	scanMemory    = 1 << 30
+	scanOutput    = 16 << 20
+	scanProcess   = 100
 )
 
 // scanned is the package database of one image.
@@ -133,8 +134,11 @@ func (s *Stack) scanNow(ctx context.Context, asked []scanned) (_ []scanResult, e
 			results[i].unknown = why
 			continue
 		}
-		if results[i], err = c.simulate(ctx, i, a); err != nil {
-			return nil, err
+		if results[i], err = c.simulate(ctx, i, a); ends(ctx, err) != nil {
+			return nil, ends(ctx, err)
+		}
+		if err != nil { // of one image: the others are looked at
+			results[i] = scanResult{unknown: "what is out of date in it: " + deploy.Clean(err.Error(), 200)}
 		}
 	}
 	return results, nil
@@ -212,6 +216,8 @@ func (c *scanner) update(ctx context.Context, codename string) (why string, err 
 
 // simulate has apt say what it would do.
 func (c *scanner) simulate(ctx context.Context, n int, a scanned) (scanResult, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, simulateLimit, fmt.Errorf("apt took longer than %s to think about its packages", simulateLimit))
+	defer cancel()
 	file := fmt.Sprintf("scan/%d.status", n)
 	if err := c.put(ctx, file, a.status); err != nil {
 		return scanResult{}, err
