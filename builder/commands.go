@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"teal/deploy"
 )
 
 // command is one that the app wants to have run, and where it says so.
@@ -60,7 +62,11 @@ func (j *job) commands() (all []command) {
 		add(w.line, nil, "process %s of the Procfile", w.name)
 	}
 	for _, c := range d.cron {
-		add(c.line, c.job.Argv, "scheduled command %s", c.job.Name)
+		kind := "scheduled command"
+		if c.job.Schedule == deploy.CronManual {
+			kind = "command"
+		}
+		add(c.line, c.job.Argv, "%s %s", kind, c.job.Name)
 	}
 	return all
 }

@@ -81,7 +81,8 @@ func (t *tree) scriptOfNode(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	page, _ := a.page()
-	return a.pkg.has("start") && page == nil || a.hasServer() || t.web != "" && nodeWords.MatchString(t.web), nil
+	server := a.hasServer() && firstOf(bundlers, a.pkg.needs) == "" || slices.ContainsFunc(serverFrameworks, a.pkg.needs)
+	return a.pkg.has("start") && page == nil || server || t.web != "" && nodeWords.MatchString(t.web), nil
 }
 
 // Commands of a web process that is plainly in one of the languages.
