@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"path"
@@ -60,6 +61,9 @@ func (a *nodeApp) missingPageArgs(ctx context.Context) (string, error) {
 	}, func(name string, text []byte) bool {
 		if pageSettings.MatchString(name) {
 			settings += string(text) + "\n"
+		}
+		if !bytes.Contains(text, []byte("env")) { // quicker than the pattern
+			return true
 		}
 		for _, m := range reads.FindAllSubmatch(text, -1) {
 			if v := string(m[1]); len(m[2]) == 0 && where[v] == "" {
