@@ -21,8 +21,10 @@ func ctrlC(t *testing.T, w *world) {
 	if d := a.last(); d.State != "building" {
 		t.Errorf("after ctrl-C the deployment is %s", d.State)
 	}
+	log := w.startCommand(t, "anna", "logs", "-f", "ctrl-c")
+	log.sees("==> Building")
 	wake(t, mark)
-	w.command(t, "anna", "logs", "-f", "ctrl-c").exits(0).says("==> Building "+id[:7], "==> v1 is live on blue", "v1 of ctrl-c is live on blue")
+	log.end().exits(0).says("==> Building "+id[:7], "==> v1 is live on blue", "v1 of ctrl-c is live on blue")
 	a.serves("one")
 	a.refIs(id)
 
@@ -34,8 +36,10 @@ func ctrlC(t *testing.T, w *world) {
 	eventually(t, func() string { return missing(processes(t, mark) > 0, "the release command runs") })
 	p.signal(syscall.SIGINT)
 	p.end()
+	log = w.startCommand(t, "anna", "logs", "-f", "ctrl-c")
+	log.sees("==> Release command")
 	wake(t, mark)
-	w.command(t, "anna", "logs", "-f", "ctrl-c").exits(1).says("exit code 3", "blue v1 still serves")
+	log.end().exits(1).says("exit code 3", "blue v1 still serves")
 	a.serves("one")
 	a.refIs(id)
 }
