@@ -248,6 +248,13 @@ func TestUpdatesThatABaseDoesNotHaveAreLaidOverTheImage(t *testing.T) {
 	next.fs.(fstest.MapFS)["a"] = &fstest.MapFile{Data: []byte("a third")}
 	_, log = b.build(request(next))
 	contains(t, log, "the updates that were laid over what serves are not in this release", "the next patch run lays them over it")
+	// And a patch run then leaves what serves as it is.
+	clear(b.stack.archived)
+	kept, changes, log := b.patch(live, request(source("[patch]\nlayer = true\n")))
+	if len(changes) > 0 || kept.Image != live.Image {
+		t.Errorf("with the archives away: %v\n%s", changes, log)
+	}
+	contains(t, log, "what serves stays, with the updates that were laid over it")
 }
 
 // version is that of a Debian package in an image.

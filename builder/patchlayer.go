@@ -29,14 +29,39 @@ func (b *Builder) layered(ctx context.Context, req deploy.PatchRequest, patched 
 	if why != "" || !patched.Settings.Patch.Layer {
 		return patched, nil
 	}
-	wanted, err := b.lacking(ctx, patched, release)
-	if err != nil || len(wanted) == 0 {
-		return patched, err
+	wanted, unknown, err := b.lacking(ctx, patched, release)
+	if err != nil {
+		return deploy.Patched{}, err
+	}
+	if len(wanted) == 0 && unknown != "" {
+		return b.keepLayer(ctx, req, patched, unknown, log)
+	}
+	if len(wanted) == 0 {
+		return patched, nil
 	}
 	if patched.Image, err = b.lay(ctx, req.BuildRequest, patched.Built, release, wanted, wanted, log); err != nil {
 		return deploy.Patched{}, err
 	}
 	patched.Remedy = "updates laid over the image"
+	return patched, nil
+}
+
+// keepLayer has what serves stay when it cannot be told which updates the rebuilt
+// image lacks, and it lacks some that were laid over what serves: a patch run
+// brings no old packages back.
+func (b *Builder) keepLayer(ctx context.Context, req deploy.PatchRequest, patched deploy.Patched, unknown string, log io.Writer) (deploy.Patched, error) {
+	had, err := b.latestLayer(ctx, req.App)
+	if err != nil {
+		return deploy.Patched{}, err
+	}
+	lost, err := b.without(ctx, patched.Image, had)
+	if err != nil {
+		return deploy.Patched{}, err
+	}
+	if len(lost) > 0 {
+		newProgress(log, b.config.MaxLogBytes).say("cannot tell %s: what serves stays, with the updates that were laid over it", unknown)
+		patched.Image, patched.Remedy = req.Live.Image, "kept as it is"
+	}
 	return patched, nil
 }
 
@@ -169,23 +194,23 @@ func (b *Builder) latestLayer(ctx context.Context, app deploy.AppName) ([]string
 var update = regexp.MustCompile(`^[a-z0-9][a-z0-9.+-]*=[A-Za-z0-9.+:~-]+$`)
 
 // lacking lists as "name=version" the updates that the rebuilt image does not
-// have. What runs now is no measure: it may have had a layer.
-func (b *Builder) lacking(ctx context.Context, rebuilt deploy.Patched, codename string) ([]string, error) {
+// have, or says why that can't be told, or not wholly. What runs now is no measure:
+// it may have had a layer.
+func (b *Builder) lacking(ctx context.Context, rebuilt deploy.Patched, codename string) (wanted []string, unknown string, err error) {
 	status, err := b.lists().Status(ctx, rebuilt.Image)
 	if err != nil {
-		return nil, fmt.Errorf("read the packages of %s: %w", rebuilt.Image, engineError(ctx, b.config.Engine, err))
+		return nil, "", fmt.Errorf("read the packages of %s: %w", rebuilt.Image, engineError(ctx, b.config.Engine, err))
 	}
 	found, err := b.stack.scan(ctx, []scanned{{status: status, codename: codename}})
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	var wanted []string
 	for _, c := range found[0].changes {
 		if rebuilt.Settings.Patch.Scope != deploy.ScopeSecurity || c.Security {
 			wanted = append(wanted, c.Name+"="+c.New)
 		}
 	}
-	return wanted, nil
+	return wanted, found[0].unknown, nil
 }
 
 // layerDockerfile installs those packages, as root, and gives the image
@@ -199,7 +224,7 @@ func layerDockerfile(ref, user string, updates, packages []string) string {
 		"    --mount=type=cache,id=apt-lists,sharing=locked,target=/var/lib/apt/lists \\\n" +
 		"    --mount=type=cache,id=apt-archives,sharing=locked,target=/var/cache/apt \\\n    "
 	options := []string{"-o", "Dir::Etc::SourceList=/run/teal.list", "-o", "Dir::Etc::SourceParts=-", "-o", "Acquire::Languages=none"}
-	update := append([]string{"apt-get"}, append(options, "-qq", "update")...)
+	update := append([]string{"apt-get"}, append(options, "-o", "APT::Update::Error-Mode=any", "-qq", "update")...)
 	install := append([]string{"apt-get"}, append(options, "-o", "Dpkg::Options::=--force-confold", "-y", "-qq", "--no-install-recommends", "--only-upgrade", "install")...)
 	lines := []string{
 		"FROM " + ref,

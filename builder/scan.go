@@ -47,7 +47,6 @@ type scanResult struct {
 func (s *Stack) scan(ctx context.Context, asked []scanned) ([]scanResult, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, scanLimit, fmt.Errorf("looking for updates took longer than %s", scanLimit))
 	defer cancel()
-	s.forgetScans()
 	if err := s.Ensure(ctx, io.Discard, scanImage); err != nil {
 		return nil, err
 	}
@@ -57,22 +56,27 @@ func (s *Stack) scan(ctx context.Context, asked []scanned) ([]scanResult, error)
 // scanReady is scan when the scanner's image is there. What was asked a moment
 // ago is not asked again: an image and the stack image below it often hold the same.
 func (s *Stack) scanReady(ctx context.Context, asked []scanned) ([]scanResult, error) {
-	var open []scanned
-	for _, a := range asked {
-		if _, ok := s.remembered(a); !ok {
-			open = append(open, a)
-		}
-	}
-	if len(open) > 0 {
-		found, err := s.scanNow(ctx, open)
-		if err != nil {
-			return nil, err
-		}
-		s.remember(open, found)
-	}
+	s.forgetScans()
 	results := make([]scanResult, len(asked))
+	var open []scanned
+	var at []int // where their results go
 	for i, a := range asked {
-		results[i], _ = s.remembered(a)
+		if known, ok := s.remembered(a); ok {
+			results[i] = known
+		} else {
+			open, at = append(open, a), append(at, i)
+		}
+	}
+	if len(open) == 0 {
+		return results, nil
+	}
+	found, err := s.scanNow(ctx, open)
+	if err != nil {
+		return nil, err
+	}
+	s.remember(open, found)
+	for i, r := range found {
+		results[at[i]] = r
 	}
 	return results, nil
 }
@@ -138,7 +142,7 @@ func (s *Stack) scanNow(ctx context.Context, asked []scanned) (_ []scanResult, e
 			return nil, ends(ctx, err)
 		}
 		if err != nil { // of one image: the others are looked at
-			results[i] = scanResult{unknown: "what is out of date in it: " + deploy.Clean(err.Error(), 200)}
+			results[i].unknown = "what is out of date in it: " + deploy.Clean(err.Error(), 200)
 		}
 	}
 	return results, nil
@@ -214,7 +218,8 @@ func (c *scanner) update(ctx context.Context, codename string) (why string, err 
 	return "what Debian " + codename + " has: " + deploy.Clean(lastLine(said), 200), nil
 }
 
-// simulate has apt say what it would do.
+// simulate has apt say what it would do. What it has said counts, also when what
+// is asked next has no answer.
 func (c *scanner) simulate(ctx context.Context, n int, a scanned) (scanResult, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, simulateLimit, fmt.Errorf("apt took longer than %s to think about its packages", simulateLimit))
 	defer cancel()
@@ -232,10 +237,11 @@ func (c *scanner) simulate(ctx context.Context, n int, a scanned) (scanResult, e
 	found := scanResult{changes: parseInst(out)}
 	list := append([]string{"apt"}, aptOptions(a.codename)[1:]...)
 	if out, said, code, err = c.run(ctx, append(list, "-o", "Dir::State::status=/"+file, "list", "--installed")); err != nil {
-		return scanResult{}, err
+		return found, err
 	}
 	if code != 0 {
-		return scanResult{unknown: "which of its packages come from elsewhere: " + deploy.Clean(lastLine(said), 200)}, nil
+		found.unknown = "which of its packages come from elsewhere: " + deploy.Clean(lastLine(said), 200)
+		return found, nil
 	}
 	found.foreign = parseLocal(out)
 	return found, nil

@@ -70,7 +70,10 @@ func (s *Stack) debian(ctx context.Context, p *progress, name string, variant []
 // debianOf goes on from the official image.
 func (s *Stack) debianOf(ctx context.Context, name, digest string, files []namedFile) (*product, error) {
 	return s.upgraded(ctx, name, s.debianImage, digest, func(upgrade ...string) string {
-		lines := append([]string{"FROM " + s.debianImage}, upgrade...)
+		lines := []string{"FROM " + s.debianImage}
+		if len(upgrade) > 0 { // archives behind https need them, and the official image has none
+			lines = append(append(lines, "COPY "+bundlePath+" /"+bundlePath), upgrade...)
+		}
 		for _, f := range files {
 			lines = append(lines, fmt.Sprintf("COPY --chmod=%o %s /%s", modeOf(f), f.name, f.name))
 		}
