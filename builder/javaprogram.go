@@ -14,6 +14,7 @@ var (
 	pomParent  = regexp.MustCompile(`<packaging>\s*pom\s*</packaging>`)
 	pomWar     = regexp.MustCompile(`<packaging>\s*war\s*</packaging>`)
 	pomRuns    = regexp.MustCompile(`<artifactId>\s*(?:spring-boot-maven-plugin|quarkus-maven-plugin|maven-shade-plugin|maven-assembly-plugin)\s*</artifactId>|<mainClass>`)
+	pomServes  = regexp.MustCompile(`<artifactId>\s*(?:wildfly(?:-jar|-swarm)?|payara-micro|liberty|tomcat7|thorntail|maven-shade|maven-assembly)(?:-maven)?-plugin\s*</artifactId>`)
 	springBoot = regexp.MustCompile(`<artifactId>\s*spring-boot-maven-plugin\s*</artifactId>`)
 )
 
@@ -46,7 +47,7 @@ func javaProgram(ctx context.Context, t *tree) (take, why string, err error) {
 	switch war := pomWar.MatchString(pom); {
 	case war && springBoot.MatchString(pom): // which is runnable, too
 		return "mkdir -p /out && cp " + from + "/*.war /out/app.jar", "start: the runnable war in " + target + "/", nil
-	case war:
+	case war && !pomServes.MatchString(pom): // those put a runnable jar beside it
 		return "", "", failure(path.Join(dir, "pom.xml")+" packages a war, which runs in an application server",
 			"add a Dockerfile that has one, or a Procfile that begins one that Maven has put beside it: web: java -jar target/dependency/webapp-runner.jar --port $PORT target/*.war", nil, nil)
 	}

@@ -99,6 +99,8 @@ func TestRailsAssetsAreMadeWithoutTheAppsSecrets(t *testing.T) {
 		{"6.1", files("Gemfile", "gem 'rails'\ngem 'pg'\n", "Gemfile.lock", older, "config/application.rb", "require_relative 'boot'\nrequire \"rails/all\"\n"), nil, "RUN SECRET_KEY_BASE_DUMMY=1 SECRET_KEY_BASE=not-a-secret DATABASE_URL=postgresql://user:pass@127.0.0.1/none bundle exec"},
 		{"6.1, API", files("Gemfile", "gem 'rails'\ngem 'pg'\n", "Gemfile.lock", older, "config/application.rb", "require \"rails\"\n# require \"sprockets/railtie\"\n"), nil, ""},
 		{"6.1, parts", files("Gemfile", "gem 'rails'\n", "Gemfile.lock", older, "config/application.rb", "require \"rails\"\nrequire \"sprockets/railtie\"\n"), nil, "assets:precompile"},
+		{"6.1, parts in a list", files("Gemfile", "gem 'rails'\n", "Gemfile.lock", older, "config/application.rb", "require \"rails\"\n%w[active_record/railtie sprockets/railtie].each { |r| require r }\n"), nil, "assets:precompile"},
+		{"6.1, required by a gem", files("Gemfile", "gem 'rails'\n", "Gemfile.lock", older, "config/application.rb", "require \"rails\"\n# require \"sprockets/railtie\"\n", "app/assets/config/manifest.js", "//= link_tree ../images\n"), nil, "assets:precompile"},
 		{"7.0, named by the Gemfile", files("Gemfile", "gem 'rails'\ngem 'sprockets-rails'\n", "Gemfile.lock", older, "config/application.rb", "require \"rails\"\n"), nil, "assets:precompile"},
 		{"MySQL", files("Gemfile", "gem 'rails'\ngem 'mysql2'\ngem 'propshaft'\n"), nil, "DATABASE_URL=mysql2://user:pass@127.0.0.1/none bundle"},
 		{"given", files("Gemfile", "gem 'rails'\ngem 'pg'\ngem 'propshaft'\n"), []string{"DATABASE_URL=x", "SECRET_KEY_BASE=y"}, "RUN SECRET_KEY_BASE_DUMMY=1 bundle exec rails assets:precompile"},

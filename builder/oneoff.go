@@ -39,7 +39,8 @@ func oneOff(name, line string) runs {
 var (
 	terminalNames = []string{"console", "dbconsole", "shell", "bash", "sh", "irb", "pry", "repl", "tinker", "psql"}
 	onceNames     = []string{"migrate", "migration", "migrations", "seed", "seeds", "reset", "setup", "test", "tests", "rake"}
-	onceBegins    = []string{"db", "migrate", "seed", "reset", "setup"}
+	onceBegins    = []string{"migrate", "seed", "reset", "setup"}
+	onceWithDB    = []string{"backup", "restore", "dump", "create", "drop", "prepare", "rollback", "upgrade", "init", "push", "schema", "load"} // "db:push"; "db-proxy" is none
 	workerNames   = []string{
 		"worker", "clock", "scheduler", "sidekiq", "celery", "queue", "beat", "cron", "consumer", "listener", "daemon", "server", "bot", "jobs",
 		"resque", "que", "horizon", "poller", "relay", "stream", "sync",
@@ -66,6 +67,8 @@ func nameRuns(name string) runs {
 	case slices.Contains(terminalNames, last):
 		return atTerminal
 	case slices.Contains(onceNames, last), slices.Contains(onceBegins, words[0]) && !slices.ContainsFunc(words, workerWord):
+		return byHand
+	case len(words) > 1 && words[0] == "db" && slices.Contains(onceWithDB, words[1]):
 		return byHand
 	}
 	return always
@@ -109,8 +112,8 @@ var (
 	commandEnds = regexp.MustCompile(`&&|\|\||;`)
 	// before what is run: settings, options, and programs that run the next word.
 	runners      = regexp.MustCompile(`^((exec|env|command|bundle exec|(poetry|uv|pipenv|pdm) run|npx|npm exec|pnpm exec|dotenv|(npx |exec |env |dotenv )?-\S+|[A-Za-z_]\w*=\S*) )+`)
-	scriptRun    = regexp.MustCompile(`^(?:npm|yarn|pnpm|bun)(?: run)? ([A-Za-z][A-Za-z0-9:_.-]*)`)
-	interpreters = []string{"node", "python", "python3", "ruby", "php", "bash", "sh"}
+	scriptRun    = regexp.MustCompile(`^(?:npm|yarn|pnpm|bun)(?: run)? ([A-Za-z][A-Za-z0-9:_-]*)(?: |$)`)
+	interpreters = []string{"node", "bun", "python", "python3", "ruby", "php", "bash", "sh"}
 )
 
 // lineRuns goes by the last command of the line: "rake db:migrate && sidekiq" is

@@ -19,10 +19,10 @@ func TestLinesOfAProcfileThatAreNoWorkersAreToldApart(t *testing.T) {
 			"worker: bundle exec rails db:migrate", "worker: bundle exec rake db:migrate && bundle exec sidekiq", "clock: node clock.js", "scheduler: php artisan schedule:work",
 			"sidekiq: bundle exec sidekiq", "celery: celery -A app worker", "beat: celery -A app beat", "queue: php artisan queue:work", "mailer: ./bin/mailer", "jobs: bundle exec rake jobs:work",
 			"thing: bin/console messenger:consume async", "thing: npm run worker", "thing: npm run db:worker", "db-worker: ./sync", "thing: node queue.js", "thing: python manage.py qcluster",
-			"thing: rails runner Loop.run", "thing: python -m worker", "thing: sh ./start.sh", "assets: yarn watch", "thing: while true; do rake db:stats; sleep 9; done", "test-server: ./x",
+			"thing: rails runner Loop.run", "thing: python -m worker", "thing: sh ./start.sh", "assets: yarn watch", "db-proxy: ./cloud_sql_proxy", "db: ./pocketbase serve", "db_replicator: ./x", "changes: bun db/changes.ts", "cdc: bun db.ts", "thing: bun run worker", "thing: while true; do rake db:stats; sleep 9; done", "test-server: ./x",
 		}},
 		{byHand, []string{
-			"seed: rails db:reset db:seed", "migrate: ./x", "db-migrate: ./x", "db_backup: ./x", "worker-reset: ./x", "tests: ./x", "setup: ./x", "rake: bundle exec rake", "users_seed: ./x",
+			"seed: rails db:reset db:seed", "migrate: ./x", "db-migrate: ./x", "db_backup: ./x", "thing: npm run db:push", "thing: bun seed.ts", "thing: bun run seed", "worker-reset: ./x", "tests: ./x", "setup: ./x", "rake: bundle exec rake", "users_seed: ./x",
 			"thing: bundle exec rails db:prepare", "thing: RAILS_ENV=production bin/rake db:seed", "thing: bundle exec rake", "thing: bundle exec rake data:migrate", "thing: python manage.py migrate --noinput",
 			"thing: python3 ./manage.py createsuperuser", "thing: poetry run python manage.py loaddata x", "thing: alembic upgrade head", "thing: flask db upgrade", "thing: exec npx prisma migrate deploy",
 			"thing: npx --no-install sequelize db:migrate", "thing: knex migrate:latest", "thing: npm run db:migrate", "thing: yarn migrate", "thing: pnpm run seed:demo", "thing: npm test",

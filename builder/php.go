@@ -3,6 +3,7 @@ package builder
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -14,6 +15,8 @@ import (
 // composerJSON is what Teal reads of a composer.json.
 type composerJSON struct {
 	Require jsonTexts      `json:"require"`
+	Provide jsonTexts      `json:"provide"`
+	Replace jsonTexts      `json:"replace"`
 	Scripts map[string]any `json:"scripts"`
 	Config  struct {
 		Platform jsonTexts `json:"platform"`
@@ -54,7 +57,7 @@ func detectPHP(ctx context.Context, t *tree) (*plan, error) {
 	packages, why, warn := phpPackagesOf(t, composer)
 	p.why = present("PHP: "+found+" found, and no Dockerfile", version.why, why, serve.why)
 	p.warn = present(version.warn, warn, serve.warn)
-	locked, err := phpLocked(ctx, t)
+	locked, err := phpLocked(ctx, t, composer)
 	if err != nil {
 		return nil, err
 	}
@@ -137,8 +140,9 @@ func phpExtensions(required ...map[string]string) []string {
 	return slices.Compact(extensions)
 }
 
-// phpLocked is what the packages of composer.lock require themselves.
-func phpLocked(ctx context.Context, t *tree) (required []map[string]string, err error) {
+// phpLocked is what the packages of composer.lock require themselves, and none of
+// the packages, nor the app, says that it stands in for.
+func phpLocked(ctx context.Context, t *tree, composer composerJSON) (required []map[string]string, err error) {
 	if !t.has("composer.lock") || t.has("vendor/autoload.php") || t.files["composer.lock"].Size > maxSourceFile {
 		return nil, nil
 	}
@@ -149,15 +153,24 @@ func phpLocked(ctx context.Context, t *tree) (required []map[string]string, err 
 	var lock struct {
 		Packages []struct {
 			Require jsonTexts `json:"require"`
+			Provide jsonTexts `json:"provide"`
+			Replace jsonTexts `json:"replace"`
 		} `json:"packages"`
 	}
 	if json.Unmarshal(text, &lock) != nil {
 		return nil, nil // Composer says what is wrong with it
 	}
+	// Debian's PHP has these, and no packages of that name.
+	there := jsonTexts{"ext-ffi": "", "ext-shmop": "", "ext-sysvmsg": "", "ext-sysvsem": "", "ext-sysvshm": ""}
+	for _, names := range []jsonTexts{composer.Provide, composer.Replace, composer.Config.Platform} {
+		maps.Copy(there, names)
+	}
 	for _, p := range lock.Packages {
-		for _, ext := range []string{"ext-ffi", "ext-shmop", "ext-sysvmsg", "ext-sysvsem", "ext-sysvshm"} { // Debian's PHP has them, and no packages of that name
-			delete(p.Require, ext)
-		}
+		maps.Copy(there, p.Provide)
+		maps.Copy(there, p.Replace)
+	}
+	for _, p := range lock.Packages {
+		maps.DeleteFunc(p.Require, func(name, _ string) bool { _, stood := there[name]; return stood })
 		required = append(required, p.Require)
 	}
 	return required, nil

@@ -218,14 +218,14 @@ func (a rubyApp) dockerfile(line string, argv []string) string {
 	return d.String()
 }
 
-var requiresSprockets = regexp.MustCompile(`(?m)^\s*require\s*\(?["'](?:rails/all|sprockets/(?:rails?/)?railtie)["']`)
+var requiresSprockets = regexp.MustCompile(`(?m)^\s*require\s*\(?["']rails/all["']|^[^#\n]*\bsprockets/(?:rails?/)?railtie\b`)
 
 // hasPipeline tells whether Rails has assets to make. Up to 6.1 its own gem brings
 // sprockets-rails, and the application says whether it uses that: an API does not.
 func (a rubyApp) hasPipeline() bool {
 	onlyLocked := a.has("sprockets-rails") && !(rubyApp{gems: a.gemfile}).has("sprockets-rails")
 	if onlyLocked && a.application != "" {
-		return requiresSprockets.MatchString(a.application) || a.has("propshaft")
+		return requiresSprockets.MatchString(a.application) || a.t.has("app/assets/config/manifest.js") || a.has("propshaft")
 	}
 	return a.has("sprockets-rails") || a.has("propshaft")
 }
