@@ -22,6 +22,7 @@ const (
 	maxDirectory = 16 << 20  // of what a jar says to hold
 	maxInnerJar  = 48 << 20  // which is held in memory
 	maxUnpacked  = 512 << 20 // of the jars in one jar
+	maxBroken    = 8         // jars that are told of; joined one by one, the text of many takes for ever
 )
 
 // jars lists the libraries of Java: in the app's jars, in the jars within those,
@@ -30,11 +31,14 @@ func (b *box) jars(ctx context.Context, there []deploy.Package) (all []deploy.Pa
 	if !b.speaks("java", there) {
 		return nil, nil
 	}
-	seen := map[string]bool{}
+	seen, broken := map[string]bool{}, 0
 	look := func(name string, in io.Reader) {
 		found, e := readJar(name, in)
-		all, err = append(all, found...), errors.Join(err, e)
-		seen[name] = true
+		all, seen[name] = append(all, found...), true
+		if e != nil && broken < maxBroken {
+			err = errors.Join(err, e)
+			broken++
+		}
 	}
 	for _, home := range b.homes(ctx) {
 		e := b.walk(ctx, home, maxJars, func(name string, in io.Reader) error {
@@ -107,6 +111,7 @@ func jar(name string, file io.ReaderAt, size int64, left *int64) ([]deploy.Packa
 	}
 	limited.left = size + maxDirectory
 	var own, inner []deploy.Package
+	broken := 0
 	for _, entry := range index.File {
 		switch {
 		case strings.HasPrefix(entry.Name, "META-INF/maven/") && path.Base(entry.Name) == "pom.properties" && len(own) < maxPackages:
@@ -115,7 +120,11 @@ func jar(name string, file io.ReaderAt, size int64, left *int64) ([]deploy.Packa
 			}
 		case isJar(entry.Name) && left != nil && len(inner) < maxPackages:
 			found, e := innerJar(entry, left)
-			inner, err = append(inner, found...), errors.Join(err, e)
+			inner = append(inner, found...)
+			if e != nil && broken < maxBroken {
+				err = errors.Join(err, e)
+				broken++
+			}
 		}
 	}
 	if named := jarName.FindStringSubmatch(path.Base(name)); len(own) == 0 && named != nil {

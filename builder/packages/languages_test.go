@@ -286,3 +286,15 @@ func TestLanguageWhosePackagesAreNotFoundIsNamed(t *testing.T) {
 		}
 	}
 }
+
+// TestOfManyBrokenJarsAFewAreTold: and what can be read beside them is listed.
+func TestOfManyBrokenJarsAFewAreTold(t *testing.T) {
+	files := map[string]string{"lib/good.jar": zipped(t, map[string]string{"META-INF/maven/a/b/pom.properties": "groupId=org.a\nartifactId=b\nversion=1\n"})}
+	for n := range 1000 {
+		files[fmt.Sprintf("lib/broken%d.jar", n)] = "no jar"
+	}
+	found, err := readJar("app.jar", strings.NewReader(zipped(t, files)))
+	if err == nil || strings.Count(err.Error(), "lib/broken") != maxBroken || len(found) != 1 || found[0].Name != "org.a:b" {
+		t.Errorf("%+v %.2000v", found, err)
+	}
+}

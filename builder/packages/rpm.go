@@ -14,6 +14,10 @@ import (
 // maxRPM bounds an rpm database, and all the package headers in it.
 const maxRPM = 256 << 20
 
+// maxHeaders bounds the packages of an rpm database. The smallest headers have so
+// few bytes that maxRPM alone would let millions through.
+const maxHeaders = 100_000
+
 // rpmDatabases are the formats that rpm has had, the newest first: a system that
 // was brought up to date may still have the file of the older one.
 var rpmDatabases = []struct {
@@ -50,7 +54,11 @@ func (b *box) rpm(ctx context.Context) ([]deploy.Package, error) {
 
 // rpmPackages lists what the headers of a database say.
 func rpmPackages(ctx context.Context, file *os.File, read func(context.Context, *os.File, func([]byte) error) error) (all []deploy.Package, err error) {
+	count := 0
 	err = read(ctx, file, func(header []byte) error {
+		if count++; count > maxHeaders {
+			return fmt.Errorf("it has more than %d packages", maxHeaders)
+		}
 		p, err := rpmHeader(header)
 		if err == nil && p.Name != "gpg-pubkey" { // a key, kept as if it were a package
 			all = append(all, p)

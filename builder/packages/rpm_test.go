@@ -2,6 +2,7 @@ package packages
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -201,6 +202,105 @@ func TestRPMDatabaseThatLiesEndsTheReading(t *testing.T) {
 		}
 		if all, err := rpmPackages(t.Context(), file.File, rpmDatabases[c.read].read); err == nil {
 			t.Errorf("%s: %+v", format, all)
+		}
+		file.drop()
+	}
+}
+
+// header makes one of entries {tag, type, offset} and values.
+func header(values string, entries ...[3]uint32) []byte {
+	big := binary.BigEndian
+	b := big.AppendUint32(nil, uint32(len(entries)))
+	b = big.AppendUint32(b, uint32(len(values)))
+	for _, e := range entries {
+		b = big.AppendUint32(big.AppendUint32(big.AppendUint32(b, e[0]), e[1]), e[2])
+		b = big.AppendUint32(b, 1)
+	}
+	return append(b, values...)
+}
+
+// TestRPMHeaderOfManyLongValuesTakesNoMemory: all its entries have the same value,
+// which does not end.
+func TestRPMHeaderOfManyLongValuesTakesNoMemory(t *testing.T) {
+	entries := [][3]uint32{{rpmName, rpmString, 0}}
+	for tag := range uint32(500) {
+		entries = append(entries, [3]uint32{5000 + tag, rpmString, 0}, [3]uint32{rpmVersion, rpmString, 0})
+	}
+	b := header(strings.Repeat("x", 64<<10), entries...)
+	var p deploy.Package
+	var err error
+	if n := testing.AllocsPerRun(1, func() { p, err = rpmHeader(b) }); n > 20 {
+		t.Errorf("memory was taken %v times", n)
+	}
+	if err != nil || len(p.Name) != maxWord || len(p.Version) != maxWord+1 {
+		t.Errorf("a name of %d bytes, a version of %d, %v", len(p.Name), len(p.Version), err)
+	}
+	if _, err := rpmHeader(header("a\x00", slices.Repeat([][3]uint32{{rpmName, rpmString, 0}}, maxEntries+1)...)); err == nil {
+		t.Error("a header of too many entries was read")
+	}
+}
+
+func TestRPMDatabaseOfTooManyPackagesIsRefused(t *testing.T) {
+	b := header("a\x00", [3]uint32{rpmName, rpmString, 0})
+	for _, c := range []struct {
+		packages int
+		fails    bool
+	}{{maxHeaders, false}, {maxHeaders + 1, true}} {
+		all, err := rpmPackages(t.Context(), nil, func(_ context.Context, _ *os.File, each func([]byte) error) error {
+			for range c.packages {
+				if err := each(b); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if len(all) != maxHeaders || (err != nil) != c.fails {
+			t.Errorf("%d: %d packages, %v", c.packages, len(all), err)
+		}
+	}
+}
+
+// TestBerkeleyPagesThatAreReadAgainCount: a page of a long value that has one byte
+// and names itself as the next; a value that is longer than any file; entries that
+// all have the same bytes of their page.
+func TestBerkeleyPagesThatAreReadAgainCount(t *testing.T) {
+	const size = 64 << 10
+	little := binary.LittleEndian
+	long := func(length uint32) []byte {
+		b := make([]byte, 3*size)
+		entry, over := b[size:2*size], b[2*size:]
+		entry[25], over[25] = bdbHash, bdbOverflow
+		little.PutUint16(entry[20:], 2)
+		little.PutUint16(entry[bdbHead:], size-100)
+		little.PutUint16(entry[bdbHead+2:], size-112)
+		entry[size-112] = bdbOffPage
+		little.PutUint32(entry[size-108:], 2)
+		little.PutUint32(entry[size-104:], length)
+		little.PutUint32(over[16:], 2)
+		little.PutUint16(over[22:], 1)
+		return b
+	}
+	laid := make([]byte, 3*size)
+	for _, page := range [][]byte{laid[size : 2*size], laid[2*size:]} {
+		page[25] = bdbHash
+		little.PutUint16(page[20:], 16000)
+		for at := bdbHead; at < bdbHead+2*16000; at += 4 {
+			little.PutUint16(page[at:], size-1)
+			little.PutUint16(page[at+2:], size/2)
+		}
+		page[size/2] = bdbInline
+	}
+	for lie, b := range map[string][]byte{"a page that goes on with itself": long(50_000), "a length of gigabytes": long(1 << 31), "entries over one another": laid} {
+		little.PutUint32(b[12:], bdbMagic)
+		little.PutUint32(b[20:], size)
+		b[25] = bdbMeta
+		little.PutUint32(b[32:], 2)
+		file, err := keep(bytes.NewReader(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := rpmBDB(t.Context(), file.File, func([]byte) error { return nil }); err == nil || !strings.Contains(err.Error(), "more than 256 MB") {
+			t.Errorf("%s: %v", lie, err)
 		}
 		file.drop()
 	}

@@ -97,6 +97,10 @@ func (f *bdbFile) values(page []byte, each func([]byte) error) error {
 			}
 			value = chain
 		case value[0] == bdbInline && len(value) > 5:
+			// Entries may lie over one another, and have more in all than the page.
+			if err := f.left.take(int64(len(value))); err != nil {
+				return err
+			}
 			value = value[1:]
 		default:
 			continue
@@ -108,13 +112,17 @@ func (f *bdbFile) values(page []byte, each func([]byte) error) error {
 	return nil
 }
 
-// chain puts the pages of a long value together.
+// chain puts the pages of a long value together. What counts is what is read: a page
+// that names itself as the next may add one byte each time.
 func (f *bdbFile) chain(number, length int64) ([]byte, error) {
-	if err := f.left.take(length); err != nil {
-		return nil, err
+	if length > maxRPM {
+		return nil, fmt.Errorf("a header has more than %d MB", maxRPM>>20)
 	}
 	var value []byte
 	for int64(len(value)) < length {
+		if err := f.left.take(f.page); err != nil {
+			return nil, err
+		}
 		page, err := piece(f, number*f.page, f.page)
 		if err != nil {
 			return nil, err

@@ -15,6 +15,9 @@ const (
 	rpmName, rpmVersion, rpmRelease, rpmEpoch, rpmArch = 1000, 1001, 1002, 1003, 1022
 
 	rpmInt32, rpmString = 4, 6
+
+	maxEntries = 0xffff // rpm's own limit
+	maxWord    = 4 << 10
 )
 
 var errRPM = errors.New("a package header is broken")
@@ -27,28 +30,37 @@ func rpmHeader(b []byte) (deploy.Package, error) {
 		return deploy.Package{}, errRPM
 	}
 	entries, length := int64(binary.BigEndian.Uint32(b)), int64(binary.BigEndian.Uint32(b[4:]))
-	if 8+16*entries+length > int64(len(b)) {
+	if entries > maxEntries || 8+16*entries+length > int64(len(b)) {
 		return deploy.Package{}, errRPM
 	}
 	values := b[8+16*entries:]
-	words := map[uint32]string{}
+	// Nothing is copied before the end: all entries may have the same long value.
+	found := map[uint32][]byte{}
 	for i := range entries {
 		e := b[8+16*i:]
 		tag, kind, offset := binary.BigEndian.Uint32(e), binary.BigEndian.Uint32(e[4:]), int64(binary.BigEndian.Uint32(e[8:]))
 		if offset > int64(len(values)) {
 			return deploy.Package{}, errRPM
 		}
-		switch value := values[offset:]; {
-		case kind == rpmString:
-			text, _, _ := bytes.Cut(value, []byte{0})
-			words[tag] = string(text)
-		case kind == rpmInt32 && tag == rpmEpoch && len(value) >= 4:
-			words[tag] = fmt.Sprint(binary.BigEndian.Uint32(value))
+		switch tag {
+		case rpmName, rpmVersion, rpmRelease, rpmArch:
+			if kind == rpmString {
+				found[tag] = values[offset:]
+			}
+		case rpmEpoch:
+			if kind == rpmInt32 {
+				found[tag] = values[offset:]
+			}
 		}
 	}
-	p := deploy.Package{Kind: deploy.PackageRPM, Name: words[rpmName], Version: words[rpmVersion] + "-" + words[rpmRelease], Arch: words[rpmArch]}
-	if epoch := words[rpmEpoch]; epoch != "" {
-		p.Version = epoch + ":" + p.Version
+	word := func(tag uint32) string {
+		value := found[tag]
+		text, _, _ := bytes.Cut(value[:min(len(value), maxWord)], []byte{0})
+		return string(text)
+	}
+	p := deploy.Package{Kind: deploy.PackageRPM, Name: word(rpmName), Version: word(rpmVersion) + "-" + word(rpmRelease), Arch: word(rpmArch)}
+	if epoch := found[rpmEpoch]; len(epoch) >= 4 {
+		p.Version = fmt.Sprintf("%d:%s", binary.BigEndian.Uint32(epoch), p.Version)
 	}
 	if p.Name == "" {
 		return p, errRPM
