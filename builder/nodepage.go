@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // pageTool is a bundler or a generator of pages.
@@ -68,8 +69,10 @@ func (a *nodeApp) forTools() bool {
 
 // scriptOfNode tells whether a Python file at the root helps a Node app: nothing
 // says which packages it needs, and package.json says how to start, or a server is
-// there. A declared web process says which of the two answers.
-func (t *tree) scriptOfNode(ctx context.Context) (bool, error) {
+// there. A declared web process says which of the two answers, and so does a start
+// script; where there is neither, a Python file that serves by itself is the app, and
+// what looks like a server of Node may be for browsers.
+func (t *tree) scriptOfNode(ctx context.Context, script string) (bool, error) {
 	if t.kind == "python" || !t.has("package.json") || len(t.in("requirements")) > 0 || t.hasApt("python3") {
 		return false, nil
 	}
@@ -80,10 +83,26 @@ func (t *tree) scriptOfNode(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	if nodeWords.MatchString(t.web) {
+		return true, nil
+	}
+	commands := strings.Split(a.pkg.Scripts["start"], "&&")
+	if pythonWords.MatchString(commands[len(commands)-1]) { // the last one stays
+		return false, nil
+	}
+	if !a.pkg.has("start") && t.files[script].Size <= maxSmallFile {
+		text, err := t.readSmall(ctx, script)
+		if err != nil || givenPort.MatchString(text) || portOfTeal.MatchString(text) || serverModules.MatchString(text) {
+			return false, err
+		}
+	}
 	page, _ := a.page()
 	server := a.hasServer() && firstOf(bundlers, a.pkg.needs) == "" || slices.ContainsFunc(serverFrameworks, a.pkg.needs)
-	return a.pkg.has("start") && page == nil || server || t.web != "" && nodeWords.MatchString(t.web), nil
+	return a.pkg.has("start") && page == nil || server, nil
 }
+
+// serverModules are those of Python itself that serve.
+var serverModules = regexp.MustCompile(`\bhttp\.server\b|\bsocketserver\b|\bwsgiref\b`)
 
 // Commands of a web process that is plainly in one of the languages.
 var (

@@ -34,7 +34,7 @@ func detectPython(ctx context.Context, t *tree) (*plan, error) {
 		return nil, nil
 	}
 	if slices.Contains(pythonEntries, found) {
-		if aside, err := t.scriptOfNode(ctx); aside || err != nil {
+		if aside, err := t.scriptOfNode(ctx, found); aside || err != nil {
 			return nil, err
 		}
 	}
@@ -152,8 +152,20 @@ func (a *pythonApp) framework(ctx context.Context) ([]string, string, error) {
 	return nil, "", nil
 }
 
-// servesItself tells of a script that is no module for a server: it goes by the port that it is given.
-var servesItself = regexp.MustCompile(`["']PORT["']`)
+var (
+	givenPort = regexp.MustCompile(`["']PORT["']`)
+	// An address with :8080 is rather one that the app allows or asks.
+	portOfTeal = regexp.MustCompile(`[=,(]\s*["']?8080\b|\b0\.0\.0\.0:8080\b`)
+	everywhere = regexp.MustCompile(`\b0\.0\.0\.0\b|["']::["']|\(\s*(?:""|'')\s*,|\bserver_port\b`)
+)
+
+// servesItself tells of a script that is no module for a server: it goes by the port
+// that it is given, or listens on 8080. On 127.0.0.1 alone, as frameworks do where
+// they are told nothing, that is for the developer's machine. Gradio is
+// told where by GRADIO_SERVER_NAME.
+func servesItself(text string) bool {
+	return givenPort.MatchString(text) || portOfTeal.MatchString(text) && everywhere.MatchString(text)
+}
 
 // made finds an app that a function makes: always in wsgi.py and asgi.py, which are
 // there for servers, elsewhere where such a server is among the packages.
@@ -165,7 +177,7 @@ func (a *pythonApp) made(name, module, text string) ([]string, string, error) {
 		pattern = anyApp
 	}
 	m := pattern.FindStringSubmatch(text)
-	if m == nil || !forServers && servesItself.MatchString(text) {
+	if m == nil || !forServers && servesItself(text) {
 		return nil, "", nil
 	}
 	why := "start: " + m[1] + " in " + name

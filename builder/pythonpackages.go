@@ -108,16 +108,18 @@ var inTree = regexp.MustCompile(`\bpath\s*=\s*["']|\bworkspace\s*=\s*true|tool\.
 
 var includes = regexp.MustCompile(`(?m)^\s*(?:-r|--requirement)[\s=]*([^\s#]+)`)
 
-// read adds a file to what names dependencies, and those that it includes.
+// read adds a file to what names dependencies, and those that it includes. Those
+// with a hash for each package get long: what is too long even so names nothing here.
 func (a *pythonApp) read(ctx context.Context, name string) error {
-	if slices.Contains(a.seen, name) || len(a.seen) > 30 {
+	if slices.Contains(a.seen, name) || len(a.seen) > 30 || !a.t.has(name) || a.t.files[name].Size > maxSourceFile {
 		return nil
 	}
 	a.seen = append(a.seen, name)
-	text, err := a.t.readSmall(ctx, name)
-	if err != nil {
+	data, err := a.t.read(ctx, name)
+	if err != nil && !errors.Is(err, deploy.ErrNotFound) {
 		return err
 	}
+	text := string(data)
 	a.needs += strings.ToLower(text) + "\n"
 	if path.Ext(name) != ".txt" {
 		return nil
