@@ -17,7 +17,7 @@ const (
 	rpmInt32, rpmString = 4, 6
 
 	maxEntries = 0xffff // rpm's own limit
-	maxWord    = 4 << 10
+	maxWord    = 512
 )
 
 var errRPM = errors.New("a package header is broken")
