@@ -96,11 +96,8 @@ func (s *Stack) sameOfficial(ctx context.Context, name, script string) (*product
 // the one that is bootstrapped.
 func (s *Stack) releaseOf(ctx context.Context, ref string) string {
 	text, _ := s.lists().File(ctx, ref, "/etc/os-release")
-	for line := range strings.Lines(string(text)) {
-		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
-		if value = strings.Trim(value, `"'`); key == "VERSION_CODENAME" && codename.MatchString(value) {
-			return value
-		}
+	if release := packages.OSRelease(text)["VERSION_CODENAME"]; codename.MatchString(release) {
+		return release
 	}
 	return s.debianSuite
 }

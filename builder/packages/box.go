@@ -2,7 +2,6 @@ package packages
 
 import (
 	"archive/tar"
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -94,28 +93,36 @@ func noWay(err error) bool {
 	return strings.Contains(err.Error(), "not a directory") || strings.Contains(err.Error(), "too many links")
 }
 
-// read gives a file's bytes; fs.ErrNotExist when there is none.
-func (b *box) read(ctx context.Context, name string, limit int64) ([]byte, error) {
+// file hands a file's bytes to use; fs.ErrNotExist when there is none.
+func (b *box) file(ctx context.Context, name string, limit int64, use func(in io.Reader) error) error {
 	r, stat, err := b.stream(ctx, name)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer r.Close()
 	if !stat.Mode.IsRegular() {
-		return nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
+		return fmt.Errorf("%s: %w", name, fs.ErrNotExist)
 	}
 	if stat.Size > limit {
-		return nil, tooLarge(name, stat.Size, limit)
+		return tooLarge(name, stat.Size, limit)
 	}
 	in := tar.NewReader(r)
-	if _, err := in.Next(); err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
+	if _, err = in.Next(); err == nil {
+		err = use(io.LimitReader(in, limit))
 	}
-	var data bytes.Buffer
-	if _, err := io.Copy(&data, io.LimitReader(in, limit)); err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
 	}
-	return data.Bytes(), nil
+	return nil
+}
+
+// read gives a file's bytes, as file does.
+func (b *box) read(ctx context.Context, name string, limit int64) (data []byte, err error) {
+	err = b.file(ctx, name, limit, func(in io.Reader) (err error) {
+		data, err = io.ReadAll(in)
+		return err
+	})
+	return data, err
 }
 
 // ErrTooLarge says that a file or a directory of the image has more than is read.

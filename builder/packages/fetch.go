@@ -1,11 +1,8 @@
 package packages
 
 import (
-	"archive/tar"
 	"context"
-	"fmt"
 	"io"
-	"io/fs"
 	"os"
 )
 
@@ -16,24 +13,13 @@ type fetched struct {
 	size int64
 }
 
-// fetch copies a file out; fs.ErrNotExist when there is none. The caller drops it.
-func (b *box) fetch(ctx context.Context, name string, limit int64) (*fetched, error) {
-	r, stat, err := b.stream(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	if !stat.Mode.IsRegular() {
-		return nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
-	}
-	if stat.Size > limit {
-		return nil, tooLarge(name, stat.Size, limit)
-	}
-	in := tar.NewReader(r)
-	if _, err := in.Next(); err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
-	}
-	return keep(io.LimitReader(in, limit))
+// fetch copies a file out, as file reads it. The caller drops it.
+func (b *box) fetch(ctx context.Context, name string, limit int64) (f *fetched, err error) {
+	err = b.file(ctx, name, limit, func(in io.Reader) (err error) {
+		f, err = keep(in)
+		return err
+	})
+	return f, err
 }
 
 // keep puts a stream into a temporary file.

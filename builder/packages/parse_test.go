@@ -97,7 +97,7 @@ func FuzzHostileDatabases(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		dpkg(b)
 		apk(b)
-		osRelease(b)
+		OSRelease(b)
 		_, _ = npmLock(b)
 		_, _ = rpmHeader(b)
 		hostileRPM(t, b)

@@ -121,7 +121,7 @@ func (b *box) system(ctx context.Context, list *deploy.Inventory) error {
 		if err != nil {
 			return err
 		}
-		fields := osRelease(text)
+		fields := OSRelease(text)
 		list.System, list.Distro, list.Codename = fields["PRETTY_NAME"], fields["ID"], fields["VERSION_CODENAME"]
 		list.Edition = fields["VERSION_ID"]
 		return nil

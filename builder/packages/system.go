@@ -6,9 +6,9 @@ import (
 	"teal/deploy"
 )
 
-// osRelease reads the fields of an os-release file (os-release(5)): words or
+// OSRelease reads the fields of an os-release file (os-release(5)): words or
 // quoted strings, with backslashes before quotes, dollars and the like.
-func osRelease(text []byte) map[string]string {
+func OSRelease(text []byte) map[string]string {
 	fields := map[string]string{}
 	for line := range strings.Lines(string(text)) {
 		key, value, ok := strings.Cut(strings.TrimSpace(line), "=")
